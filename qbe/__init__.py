@@ -1,0 +1,3 @@
+"""Find sounds by example."""
+
+__version__ = "0.1.0"

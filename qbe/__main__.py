@@ -1,0 +1,5 @@
+"""`python -m qbe`."""
+
+from qbe.cli import main
+
+main()

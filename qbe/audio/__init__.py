@@ -1,0 +1,1 @@
+"""Sound in and out: finding, decoding, cutting, deforming."""

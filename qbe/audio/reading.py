@@ -1,0 +1,138 @@
+"""Find audio files and decode them, block by block, to mono at one sample rate."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+
+from qbe.errors import AudioError, OnError, display
+from qbe.streams.records import Audio
+
+BLOCK_SECONDS = 2.0
+SHORTFALL_SECONDS = 0.5  # MP3 and Vorbis files may promise a little more than they hold
+MIN_RATE, MAX_RATE = 100, 1_000_000
+
+# libsndfile's containers under the endings people give them; headerless "raw" cannot be recognised.
+EXTENSIONS = frozenset(
+    b"8svx aif aifc aiff au avr caf flac htk iff mat mp1 mp2 mp3 nist oga ogg opus paf pvf rf64 sd2 sds sf snd sph "
+    b"svx voc w64 wav wave wavex wve xi".split()
+)
+
+
+def find_audio(inputs: Iterable[bytes], on_error: OnError) -> Iterator[bytes]:
+    """Files as they are named; folders are walked in order of name for files with a known ending.
+
+    A name that does not exist, and a folder that cannot be listed, go to `on_error`.
+    """
+    for path in inputs:
+        if os.path.isdir(path):
+            yield from _walk(path, on_error)
+        elif os.path.lexists(path):
+            yield path
+        else:
+            on_error(AudioError(f"{display(path)}: no such file or folder"))
+
+
+def _walk(folder: bytes, on_error: OnError) -> Iterator[bytes]:
+    def unlisted(error: OSError) -> None:
+        on_error(AudioError(f"{display(error.filename)}: {error.strerror}"))
+
+    for directory, folders, files in os.walk(folder, onerror=unlisted):
+        folders.sort()
+        for name in sorted(files):
+            if name.rpartition(b".")[2].lower() in EXTENSIONS:
+                yield os.path.join(directory, name)
+
+
+def read_blocks(
+    source: bytes | BinaryIO, sample_rate: int, *, start: float = 0.0, duration: float | None = None
+) -> Iterator[Audio]:
+    """Decode a sound to mono blocks of about two seconds, whatever its length.
+
+    source : a file name, or an open seekable file
+    sample_rate : of the result, Hz
+    start, duration : the part to read, seconds of the source; None: to its end
+
+    Yields float32 [n]. Raises AudioError where the sound cannot be opened, is broken, or holds samples that are not
+    numbers; blocks that were good have been yielded by then.
+    """
+    name = display(source) if isinstance(source, bytes) else "standard input"
+    with _open(source, name) as sound:
+        yield from _resample(_mono(sound, name, start, duration), sound.samplerate, sample_rate)
+
+
+def _open(source: bytes | BinaryIO, name: str) -> soundfile.SoundFile:
+    try:
+        sound = soundfile.SoundFile(_seekable(source) if isinstance(source, bytes) else source)
+    except OSError as error:
+        raise AudioError(f"{name}: {error.strerror or error}") from None
+    except (soundfile.SoundFileError, TypeError) as error:
+        raise AudioError(f"{name}: not audio that can be read ({_reason(error)})") from None
+    if not MIN_RATE <= sound.samplerate <= MAX_RATE:
+        sound.close()
+        raise AudioError(f"{name}: sample rate {sound.samplerate} Hz is not between {MIN_RATE} and {MAX_RATE} Hz")
+    return sound
+
+
+def _seekable(path: bytes) -> bytes | BinaryIO:
+    """The path itself, or the whole content of a pipe. Its OSError says why."""
+    with open(path, "rb") as file:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return path
+        return io.BytesIO(file.read())
+
+
+def _reason(error: Exception) -> str:
+    text = str(getattr(error, "error_string", error)).strip().rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def _mono(sound: soundfile.SoundFile, name: str, start: float, duration: float | None) -> Iterator[Audio]:
+    rate, expected = sound.samplerate, sound.frames
+    first = round(start * rate)
+    if first >= expected > 0 and first > 0:
+        raise AudioError(f"{name}: start {start:g} s lies beyond the end at {expected / rate:.3f} s")
+    last = expected if duration is None else min(expected, first + round(duration * rate))
+    weights = np.full(sound.channels, 1 / sound.channels, np.float32)
+    position = first
+    try:
+        if first:
+            sound.seek(first)
+        while position < last:
+            block = sound.read(min(round(BLOCK_SECONDS * rate), last - position), dtype="float32", always_2d=True)
+            if not len(block):
+                break
+            if not np.isfinite(block).all():
+                raise AudioError(f"{name}: samples near {position / rate:.3f} s are not numbers (NaN or infinite)")
+            position += len(block)
+            yield block @ weights
+    except soundfile.SoundFileError as error:
+        raise AudioError(f"{name}: broken at {position / rate:.3f} s ({_reason(error)})") from None
+    if position < last - SHORTFALL_SECONDS * rate:
+        raise AudioError(f"{name}: ends at {position / rate:.3f} s of {last / rate:.3f} s; truncated?")
+    if position == 0:
+        raise AudioError(f"{name}: holds no samples")
+
+
+def _resample(blocks: Iterator[Audio], rate: int, wanted: int) -> Iterator[Audio]:
+    if rate == wanted:
+        yield from blocks
+        return
+    import soxr  # only here: a search for a sound that is already at the model's rate starts without it
+
+    resampler = soxr.ResampleStream(rate, wanted, 1, dtype="float32", quality="HQ")
+    fault = None
+    try:
+        for block in blocks:
+            yield resampler.resample_chunk(block)
+    except AudioError as error:  # what was decoded before a fault still counts, the resampler's tail included
+        fault = error
+    yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+    if fault:
+        raise fault

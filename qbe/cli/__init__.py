@@ -1,0 +1,71 @@
+"""The command line: parse, call, print. Exit codes are decided here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import NoReturn
+
+import typer
+
+from qbe.cli import embed, index, info, search, segment, train
+from qbe.cli.app import app
+from qbe.errors import QbeError
+
+__all__ = ["app", "embed", "index", "info", "main", "search", "segment", "train"]
+
+FAILED, INTERRUPTED, PIPE_CLOSED, TERMINATED = 2, 130, 141, 143
+
+# The parser's own errors; Typer exports only this one of the family.
+PARSER_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run one command line and exit with its code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # as an exception: temporary files are removed
+    code = run(arguments)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        code = _os_error(error)
+    sys.exit(code)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """The exit code of one command line; messages have gone to stderr."""
+    try:
+        # Typer only parses, and hands back the work: it would turn a closed pipe into exit code 1.
+        work = app(args=arguments, prog_name="qbe", standalone_mode=False)
+        return work() if callable(work) else int(work or 0)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except OSError as error:
+        return _os_error(error)
+    except QbeError as error:
+        return _say(str(error))
+    except MemoryError:
+        return _say("not enough memory")
+    except PARSER_ERROR as error:
+        return _say(f"{error.format_message()} (`{_command(error)} --help` tells more)")  # type: ignore[attr-defined]
+
+
+def _command(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    return str(context.command_path) if context else "qbe"
+
+
+def _os_error(error: OSError) -> int:
+    if isinstance(error, BrokenPipeError):
+        # What is left in the buffer has nowhere to go, and must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    where = f"{error.filename}: " if error.filename else "output: "
+    code = _say(f"{where}{error.strerror or error}")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _say(message: str) -> int:
+    print(f"qbe: {message}", file=sys.stderr)
+    return FAILED

@@ -1,0 +1,60 @@
+"""The `qbe` command that the subcommands register with, and the options that several of them share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="qbe",
+    help="Find sounds by example. Subcommands read and write streams: join them with pipes.",
+    epilog="Example: qbe embed ~/samples | qbe index -o lib.idx; qbe search lib.idx query.wav -k 10",
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: rich is not loaded for it
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+)
+
+
+@app.callback(invoke_without_command=True)
+def _qbe(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    if version:
+        from qbe import __version__
+
+        print(f"qbe {__version__}")
+        raise typer.Exit
+
+
+def command(name: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Register a subcommand. Parsing gives back the work, ready to call; it returns the exit code."""
+
+    def register(function: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(function)
+        def parsed(**arguments: Any) -> Callable[[], int]:
+            return functools.partial(function, **arguments)
+
+        app.command(name)(parsed)
+        return function
+
+    return register
+
+
+Inputs = Annotated[
+    list[str] | None, typer.Argument(metavar="[FILES|FOLDERS]...", help="Sounds; folders are searched recursively.")
+]
+FilesFrom = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Read the names of sounds from FILE, one a line ('-': stdin).")
+]
+NullNames = Annotated[bool, typer.Option("-0", "--null", help="Names in --files-from end in NUL, not newline.")]
+NullLines = Annotated[bool, typer.Option("-0", "--null", help="End output lines with NUL, not newline.")]
+Hop = Annotated[
+    float | None, typer.Option(metavar="SECONDS", help="From one window to the next.  [default: half a window]")
+]
+KeepSilence = Annotated[bool, typer.Option("--keep-silence", help="Keep windows of digital silence.")]
+Model = Annotated[str | None, typer.Option(metavar="FILE", help="ONNX model.  [default: the one in the package]")]
+Jobs = Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Batches that are embedded at a time.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress on the terminal.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]

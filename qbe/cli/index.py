@@ -1,0 +1,52 @@
+"""qbe index: a stream of embeddings -> a library."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from qbe.cli.app import command
+from qbe.cli.inputs import stdin
+from qbe.errors import LibraryError, UsageError
+
+
+@command("index")
+def index(
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="LIBRARY", help="The library to write.")
+    ] = None,
+    check: Annotated[str | None, typer.Option(metavar="LIBRARY", help="Verify every checksum of a library.")] = None,
+) -> int:
+    """Build a library, one file, from the embeddings on stdin (several streams in a row are one).
+
+    An old library is replaced only when the new one is complete: a stream that breaks off leaves it as it was.
+
+    Examples: qbe embed ~/samples | qbe index -o lib.idx
+
+    cat a.emb b.emb | qbe index -o lib.idx
+    """
+    if (output is None) == (check is None):
+        raise UsageError("name the library to write (-o LIBRARY), or one to verify (--check LIBRARY)")
+    return _check(check) if check is not None else _build(str(output))
+
+
+def _check(path: str) -> int:
+    from qbe.index.library import open_library
+
+    if damaged := open_library(path).damaged_blocks():
+        raise LibraryError(f"{path}: damaged: wrong checksum in {', '.join(damaged)}; build it again")
+    return 0
+
+
+def _build(path: str) -> int:
+    from qbe.index.library import build_library
+    from qbe.streams.framing import StreamReader
+
+    reader = StreamReader(stdin(), "embeddings")
+    built = build_library(path, reader.header, reader.embeddings())
+    if built.repeated:
+        typer.echo(f"qbe: {path}: {built.repeated} segments came more than once and are kept once", err=True)
+    if reader.failed:
+        typer.echo(f"qbe: {path}: written without the {reader.failed} inputs that could not be read", err=True)
+    return 0

@@ -1,0 +1,42 @@
+"""qbe info: what a library holds."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qbe.cli.app import Json, command
+from qbe.cli.outputs import is_terminal, print_table, write_json, write_lines
+
+if TYPE_CHECKING:
+    from qbe.cli.outputs import Cell
+
+
+@command("info")
+def info(library: Annotated[str, typer.Argument(metavar="LIBRARY")], as_json: Json = False) -> int:
+    """Tell how many files, segments and hours a library holds, its model and its size.
+
+    Example: qbe info lib.idx
+    """
+    from qbe.index.library import open_library
+
+    opened = open_library(library)
+    facts: dict[str, Cell] = {
+        "files": opened.files,
+        "segments": len(opened.row_file),
+        "hours": round(opened.hours(), 4),
+        "model": opened.footer.name,
+        "model_sha256": opened.footer.model,
+        "sample_rate": opened.footer.sample_rate,
+        "dimension": opened.footer.dimension,
+        "bytes": os.path.getsize(library),
+    }
+    if as_json:
+        write_json([facts])
+    elif is_terminal():
+        print_table(library, ("", ""), facts.items())
+    else:
+        write_lines(facts.items())
+    return 0

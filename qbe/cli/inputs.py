@@ -1,0 +1,50 @@
+"""What comes in on the command line and on stdin."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, BinaryIO
+
+from qbe.errors import UsageError
+
+if TYPE_CHECKING:
+    from qbe.errors import OnError
+
+
+def sound_files(inputs: list[str] | None, files_from: str | None, null: bool, on_error: OnError) -> list[bytes]:
+    """The sounds that were named, folders walked. Empty when none were: then a stream is to be read."""
+    from qbe.audio.reading import find_audio
+
+    if null and not files_from:
+        raise UsageError("-0 goes with --files-from")
+    names = [os.fsencode(name) for name in inputs or []]
+    if files_from:
+        names += _listed(files_from, b"\0" if null else b"\n")
+    return list(find_audio(names, on_error))
+
+
+def _listed(source: str, separator: bytes) -> list[bytes]:
+    if source == "-":
+        text = stdin().read()
+    else:
+        with open(source, "rb") as file:
+            text = file.read()
+    return [name for name in text.split(separator) if name]
+
+
+def window_hop(seconds: float | None, sample_rate: int, window: int) -> int:
+    """The hop in samples. UsageError where windows would leave gaps or stand still."""
+    if seconds is None:
+        return window // 2
+    hop = round(seconds * sample_rate)
+    if not 0 < hop <= window:
+        raise UsageError(f"--hop {seconds:g}: must be over 0 and at most the window, {window / sample_rate:g} s")
+    return hop
+
+
+def stdin() -> BinaryIO:
+    """Standard input as bytes. UsageError where it is a terminal: nothing will come."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageError("nothing to read: name files or folders, or pipe a stream in (`--help` tells more)")
+    return sys.stdin.buffer

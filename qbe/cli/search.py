@@ -1,0 +1,89 @@
+"""qbe search: queries -> the places in a library that sound like them."""
+
+from __future__ import annotations
+
+import io
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qbe.cli.app import Json, Model, NullLines, command
+from qbe.cli.inputs import stdin
+from qbe.cli.outputs import Report, clock, is_terminal, print_table, write_json, write_lines
+from qbe.errors import QbeError, UsageError, display
+
+if TYPE_CHECKING:
+    from qbe.index.library import Library
+    from qbe.index.searching import Match
+    from qbe.queries import Query, QueryReader
+
+
+@command("search")
+def search(
+    library: Annotated[str, typer.Argument(metavar="LIBRARY")],
+    queries: Annotated[list[str], typer.Argument(metavar="QUERY...", help="Sounds; '-': audio or a stream on stdin.")],
+    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="How many results.")] = 10,
+    segments: Annotated[bool, typer.Option("--segments", help="Single segments instead of files.")] = False,
+    start: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Where the part to search for begins.")] = 0.0,
+    duration: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="How long it is.  [default: to the end]")
+    ] = None,
+    include_self: Annotated[bool, typer.Option("--include-self", help="The query file may answer itself.")] = False,
+    model: Model = None,
+    as_json: Json = False,
+    null: NullLines = False,
+) -> int:
+    """Find the sounds in a library that sound like each query, best first.
+
+    For programs a line is: score, path, start, end (seconds of the best matching place), query; parted by tabs.
+    The score is 1 for the same sound. Exit code: 0 found, 1 nothing found, 2 error.
+
+    Examples: qbe search lib.idx query.wav -k 10
+
+    sox in.wav -t wav - trim 2 1 | qbe search lib.idx -
+    """
+    from qbe.index.library import open_library
+    from qbe.index.searching import same_file
+    from qbe.index.searching import search as ranked
+    from qbe.queries import QueryReader
+
+    if duration is not None and duration <= 0:
+        raise UsageError(f"--duration {duration:g}: must be over 0 seconds")
+    opened, report, found = open_library(library), Report(), 0
+    reader = QueryReader(opened.footer, library, model)
+    for name in queries:
+        try:
+            for query in _read(reader, name, start, duration):
+                skip = None if include_self else partial(same_file, query.path)
+                matches = ranked(opened, query.vectors, k, segments=segments, skip=skip)
+                found += len(matches)
+                _show(opened, query, matches, as_json, b"\0" if null else b"\n")
+        except QbeError as error:
+            report(error)
+    return report.exit_code or (0 if found else 1)
+
+
+def _read(reader: QueryReader, name: str, start: float, duration: float | None) -> list[Query]:
+    if name == "-":
+        return reader.from_stream(io.BytesIO(stdin().read()), start, duration)
+    return [reader.from_sound(os.fsencode(name), start, duration)]
+
+
+def _show(library: Library, query: Query, matches: list[Match], as_json: bool, end: bytes) -> None:
+    rate = library.footer.sample_rate
+    places = [(m.score, m.path, m.start / rate, (m.start + m.length) / rate) for m in matches]
+    if as_json:
+        write_json(
+            {"query": query.path, "rank": rank, "score": round(score, 4), "path": path, "start": start, "end": stop}
+            for rank, (score, path, start, stop) in enumerate(places, 1)
+        )
+    elif is_terminal():
+        rows = ((f"{score:.3f}", path, f"{clock(start)} - {clock(stop)}") for score, path, start, stop in places)
+        print_table(display(query.path), (" score", "file", " from - to"), rows)
+    else:
+        lines = (
+            (f"{score:.4f}", path, f"{start:.3f}", f"{stop:.3f}", query.path) for score, path, start, stop in places
+        )
+        write_lines(lines, end)

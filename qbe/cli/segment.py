@@ -1,0 +1,38 @@
+"""qbe segment: sounds -> a stream of segments."""
+
+from __future__ import annotations
+
+from qbe.cli.app import FilesFrom, Hop, Inputs, KeepSilence, NullNames, command
+from qbe.cli.inputs import sound_files, window_hop
+from qbe.cli.outputs import Report, stdout_stream
+from qbe.errors import UsageError
+
+
+@command("segment")
+def segment(
+    inputs: Inputs = None,
+    files_from: FilesFrom = None,
+    null: NullNames = False,
+    hop: Hop = None,
+    keep_silence: KeepSilence = False,
+) -> int:
+    """Cut sounds into windows of 1.024 s: mono, 16 kHz, as a stream of segments on stdout.
+
+    The last window is padded so that every sample is covered; a shorter sound is one padded segment.
+
+    Example: qbe segment ~/samples | qbe embed | qbe index -o lib.idx
+    """
+    from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, segments
+    from qbe.streams.framing import StreamWriter
+    from qbe.streams.records import Header
+
+    if not inputs and not files_from:
+        raise UsageError("name files or folders to cut into segments")
+    report = Report()
+    step = window_hop(hop, SAMPLE_RATE, WINDOW)
+    with StreamWriter(stdout_stream(), Header("segments", SAMPLE_RATE)) as writer:
+        paths = sound_files(inputs, files_from, null, report)
+        for cut in segments(paths, report, hop=step, keep_silence=keep_silence):
+            writer.write(cut)
+        writer.failed = report.failed
+    return report.exit_code

@@ -1,0 +1,120 @@
+"""The only code that runs a model: segments in, embeddings out, with onnxruntime."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from qbe.errors import ModelError, display
+from qbe.streams.records import Audio, Embedding, Header, Segment, Vector
+
+BATCH = 16
+JOBS = 2
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A loaded model. `sha256` is its identity; `samples` is the length of a segment at `sample_rate`."""
+
+    session: onnxruntime.InferenceSession
+    sha256: str
+    name: str
+    sample_rate: int
+    samples: int
+    dimension: int
+
+    @property
+    def header(self) -> Header:
+        """Of a stream of this model's embeddings."""
+        return Header("embeddings", self.sample_rate, self.sha256, self.name, self.dimension)
+
+    def check_rate(self, sample_rate: int) -> None:
+        """ModelError where segments were cut at another rate than this model's."""
+        if sample_rate != self.sample_rate:
+            raise ModelError(f"the segments are at {sample_rate} Hz and model {self.name} takes {self.sample_rate} Hz")
+
+    def embed(self, audio: Audio) -> Vector:
+        """Raw samples, float32 [B, samples] -> unit vectors, float32 [B, dimension]."""
+        if audio.shape[1] != self.samples:
+            raise ModelError(
+                f"model {self.name} takes segments of {self.samples} samples, not {audio.shape[1]}: "
+                "cut the sounds for this model"
+            )
+        vectors: Vector = self.session.run(["embedding"], {"audio": audio})[0]
+        return vectors
+
+    def embeddings(self, segments: Iterable[Segment], jobs: int = JOBS) -> Iterator[Embedding]:
+        """Embed segments in their order, `jobs` batches at a time; a few batches are in memory, never the whole."""
+        segments = iter(segments)
+        waiting: deque[Future[list[Embedding]]] = deque()
+        with ThreadPoolExecutor(jobs) as pool:
+            while batch := list(islice(segments, BATCH)):
+                waiting.append(pool.submit(self._embed_batch, batch))
+                if len(waiting) > 2 * jobs:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+
+    def _embed_batch(self, batch: list[Segment]) -> list[Embedding]:
+        vectors = self.embed(np.stack([segment.audio for segment in batch]))
+        return [
+            Embedding(segment.path, segment.start, segment.length, self.sample_rate, vector)
+            for segment, vector in zip(batch, vectors, strict=True)
+        ]
+
+
+def default_model() -> Path:
+    """The model that the package carries: inside it when installed, beside it in a checkout."""
+    package = Path(__file__).parent
+    installed = package / "models" / "default.onnx"
+    return installed if installed.exists() else package.parent / "models" / "default.onnx"
+
+
+def open_encoder(path: str | None) -> Encoder:
+    """The encoder in an ONNX file; None: the default model. ModelError where it breaks the contract."""
+    file = Path(path) if path else default_model()
+    name = display(bytes(file))
+    try:
+        return load_encoder(file.read_bytes(), name)
+    except OSError as error:
+        raise ModelError(f"{name}: no model can be read ({error.strerror})") from None
+
+
+def load_encoder(model: bytes, name: str = "model") -> Encoder:
+    """The encoder in the bytes of an ONNX file; `name` is for messages. Given as bytes it cannot name outside data."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # parallel over batches instead: nothing is lost to waiting
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has no common base class of its own
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f"{name}: not an ONNX model that can be run ({reason})") from None
+    metadata = session.get_modelmeta().custom_metadata_map
+    try:
+        rate, samples, dimension = (int(metadata[key]) for key in ("sample_rate", "samples", "dimension"))
+    except (KeyError, ValueError):
+        raise ModelError(f"{name}: its metadata lacks sample_rate, samples or dimension; not a qbe model") from None
+    _check_contract(session, name, samples, dimension)
+    sha256 = hashlib.sha256(model).hexdigest()
+    return Encoder(session, sha256, metadata.get("name", name), rate, samples, dimension)
+
+
+def _check_contract(session: onnxruntime.InferenceSession, name: str, samples: int, dimension: int) -> None:
+    def signature(nodes: list[onnxruntime.NodeArg]) -> list[tuple[str, str, list[object]]]:
+        return [(node.name, node.type, list(node.shape[1:])) for node in nodes]
+
+    wanted_in = [("audio", "tensor(float)", [samples])]
+    wanted_out = [("embedding", "tensor(float)", [dimension])]
+    if signature(session.get_inputs()) != wanted_in or signature(session.get_outputs()) != wanted_out:
+        raise ModelError(
+            f"{name}: takes or gives something other than audio [batch, {samples}] -> embedding [batch, {dimension}]"
+        )

@@ -1,0 +1,56 @@
+"""What can go wrong in a way the user can mend. Nothing else is raised to the user."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+
+class QbeError(Exception):
+    """One line for the user: what was wrong, with the value, and what to do."""
+
+
+class UsageError(QbeError):
+    """The command line asks for something that cannot be done."""
+
+
+class AudioError(QbeError):
+    """A sound cannot be found, opened or decoded."""
+
+
+class StreamError(QbeError):
+    """A stream is cut, damaged, of another stage, or not a qbe stream at all."""
+
+
+class ModelError(QbeError):
+    """A model file does not keep the contract, or differs from the one that is needed."""
+
+
+class LibraryError(QbeError):
+    """An index file is missing, damaged, truncated, or from a newer version."""
+
+
+class TrainingError(QbeError):
+    """Training cannot start or go on."""
+
+
+# Called with every input that had to be skipped; the rest of the work goes on.
+OnError = Callable[[QbeError], None]
+
+
+def raise_error(error: QbeError) -> None:
+    """The strictest `OnError`: stop at the first bad input."""
+    raise error
+
+
+def display(path: bytes) -> str:
+    """A file name as one line of a message: undecodable bytes and control characters are escaped."""
+    text = os.fsdecode(path)
+    return "".join(
+        c
+        if c.isprintable()
+        else c.encode("unicode_escape", "surrogateescape").decode()
+        if ord(c) < 0xD800
+        else f"\\x{ord(c) & 0xFF:02x}"
+        for c in text
+    )

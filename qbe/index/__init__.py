@@ -1,0 +1,1 @@
+"""The library: one file that holds the index, its building and its searching."""

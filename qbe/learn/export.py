@@ -1,0 +1,113 @@
+"""A trained network as the one ONNX file that everything else runs on."""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+
+import numpy as np
+import torch
+
+from qbe.audio.segmentation import SAMPLE_RATE, WINDOW
+from qbe.encoder import load_encoder
+from qbe.errors import ModelError
+from qbe.learn import filterbank
+from qbe.learn.network import DIMENSION, WIDTHS, Network
+from qbe.saving import save_file
+from qbe.streams.records import Audio
+
+OPSET = 17
+PARITY = 1e-4  # the furthest that any number of an embedding may lie from torch's
+
+
+def export(network: Network, path: str, *, name: str, licence: str, training: dict[str, object]) -> None:
+    """Write `network` to `path` as ONNX: `audio` float32 [batch, samples] -> `embedding` float32 [batch, D].
+
+    The file takes its place only after onnxruntime has given the same embeddings as torch for noise, a tone, a click
+    and silence; ModelError where it has not.
+    """
+    network.eval()
+    metadata = {
+        "sample_rate": str(SAMPLE_RATE),
+        "samples": str(WINDOW),
+        "dimension": str(DIMENSION),
+        "name": name,
+        "licence": licence,
+        "filterbank": json.dumps(filterbank_parameters()),
+        "training": json.dumps(training),
+    }
+    model = onnx_bytes(network) + b"".join(_metadata_entry(key, value) for key, value in metadata.items())
+    difference = parity(network, model)
+    if not difference < PARITY:
+        raise ModelError(f"{path}: not written: ONNX differs from torch by {difference:.2g}, more than {PARITY:g}")
+    with save_file(path) as file:
+        file.write(model)
+
+
+def filterbank_parameters() -> dict[str, object]:
+    return {
+        "wavelet": "morlet",
+        "channels": filterbank.CHANNELS,
+        "lowest_hz": filterbank.LOWEST,
+        "highest_hz": filterbank.HIGHEST,
+        "hop": filterbank.HOP,
+        "dynamic_range_db": filterbank.DYNAMIC_RANGE_DB,
+        "encoder_widths": WIDTHS,
+    }
+
+
+def onnx_bytes(network: Network) -> bytes:
+    """The graph without metadata. The TorchScript exporter, because the newer one needs two more packages."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing warns of shapes that are constant by the contract
+        torch.onnx.export(
+            network,
+            (torch.zeros(2, WINDOW),),
+            buffer,  # type: ignore[arg-type]
+            input_names=["audio"],
+            output_names=["embedding"],
+            dynamic_axes={"audio": {0: "batch"}, "embedding": {0: "batch"}},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    return buffer.getvalue()
+
+
+def _metadata_entry(key: str, value: str) -> bytes:
+    """One `metadata_props` of an ONNX ModelProto (field 14: a message of key, field 1, and value, field 2).
+
+    Protocol buffers of one message can be concatenated, so that these bytes are simply added to the model's own.
+    """
+
+    def field(number: int, payload: bytes) -> bytes:
+        return _varint(number << 3 | 2) + _varint(len(payload)) + payload
+
+    return field(14, field(1, key.encode()) + field(2, value.encode()))
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def parity(network: Network, model: bytes) -> float:
+    """The largest difference between torch's and onnxruntime's embeddings of a few unlike sounds."""
+    sounds = probe_sounds()
+    with torch.no_grad():
+        expected = network(torch.from_numpy(sounds)).numpy()
+    return float(np.abs(load_encoder(model).embed(sounds) - expected).max())
+
+
+def probe_sounds() -> Audio:
+    """Noise, a tone, a click and silence, float32 [4, WINDOW]."""
+    sounds = np.zeros((4, WINDOW), np.float32)
+    sounds[0] = np.random.default_rng(0).normal(0, 0.1, WINDOW)
+    sounds[1] = 0.5 * np.sin(2 * np.pi * 440 / SAMPLE_RATE * np.arange(WINDOW))
+    sounds[2, WINDOW // 2] = 1.0
+    return sounds

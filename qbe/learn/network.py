@@ -1,0 +1,69 @@
+"""g: raw samples -> a 128-d unit vector. Level normalisation and filter bank are part of it."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from qbe.learn.filterbank import DYNAMIC_RANGE_DB, FilterBank, level_normalised
+
+DIMENSION = 128
+WIDTHS = (24, 48, 96, 192)
+
+
+class BasicBlock(nn.Module):
+    """Two 3 x 3 convolutions around a shortcut (He et al., arXiv 1512.03385). [B, C, F, T] -> [B, C', F/s, T/s]."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(outputs)
+        self.shortcut = (
+            nn.Identity()
+            if inputs == outputs and stride == 1
+            else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.relu(self.norm1(self.conv1(x)), inplace=True)
+        return functional.relu(self.norm2(self.conv2(y)) + self.shortcut(x), inplace=True)
+
+
+class Encoder(nn.Module):
+    """A small ResNet over the scalogram: [B, 1, F, T] in dB -> [B, DIMENSION], unit norm.
+
+    Time is pooled by mean and by maximum (an event may be short); frequency keeps its coarse position to the end.
+    """
+
+    def __init__(self, channels: int = 128) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, WIDTHS[0], 7, 4, 3, bias=False), nn.BatchNorm2d(WIDTHS[0]), nn.ReLU(inplace=True)
+        )  # fmt: skip
+        inputs = (WIDTHS[0], *WIDTHS[:-1])
+        self.blocks = nn.Sequential(
+            *(BasicBlock(i, o, 1 if k == 0 else 2) for k, (i, o) in enumerate(zip(inputs, WIDTHS, strict=True)))
+        )
+        bands = channels // (4 * 2 ** (len(WIDTHS) - 1))
+        self.head = nn.Linear(WIDTHS[-1] * bands, DIMENSION)
+
+    def forward(self, decibels: Tensor) -> Tensor:
+        x = self.blocks(self.stem(2 * decibels / DYNAMIC_RANGE_DB + 1))
+        x = x.mean(3) + x.amax(3)
+        # A hair above zero keeps the norm's gradient finite; unit norm holds to 1e-6.
+        return functional.normalize(self.head(x.flatten(1)), dim=1)
+
+
+class Network(nn.Module):
+    """Samples [B, L], L a multiple of 1024 -> [B, DIMENSION], unit norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filterbank = FilterBank()
+        self.encoder = Encoder()
+
+    def forward(self, audio: Tensor) -> Tensor:
+        embedding: Tensor = self.encoder(level_normalised(self.filterbank(audio)))
+        return embedding

@@ -1,0 +1,92 @@
+"""A query: the embeddings of a sound that is searched for, from a file, from audio on stdin, or from a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from typing import BinaryIO
+
+import numpy as np
+
+from qbe.audio.reading import read_blocks
+from qbe.audio.segmentation import cut
+from qbe.encoder import Encoder, open_encoder
+from qbe.errors import AudioError, ModelError, UsageError, display
+from qbe.index.file import Footer
+from qbe.streams.framing import StreamReader, model_label
+from qbe.streams.records import Segment, Vector
+
+
+@dataclass(frozen=True)
+class Query:
+    """path : the bytes of the name; vectors : float32 [Q, D], its segments in their order"""
+
+    path: bytes
+    vectors: Vector
+
+
+@dataclass
+class QueryReader:
+    """Reads queries for one library with the model that built it.
+
+    footer, library : of the library and its name; model : an ONNX file, None for the default
+
+    Every method raises ModelError where the model is not the library's, AudioError and StreamError as reading does.
+    """
+
+    footer: Footer
+    library: str
+    model: str | None
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """Loaded when the first sound is to be embedded: embeddings need none."""
+        encoder = open_encoder(self.model)
+        self._check_model(encoder.name, encoder.sha256)
+        return encoder
+
+    def _check_model(self, name: str | None, sha256: str | None) -> None:
+        if sha256 != self.footer.model:
+            raise ModelError(
+                f"{self.library} was built with model {model_label(self.footer.name, self.footer.model)}, "
+                f"the query with {model_label(name, sha256)}: give the library's model with --model, "
+                "or build the library again"
+            )
+
+    def from_sound(
+        self, source: bytes | BinaryIO, start: float = 0.0, duration: float | None = None, name: bytes | None = None
+    ) -> Query:
+        """The query in a sound, or in a part of it (seconds)."""
+        path = name or (source if isinstance(source, bytes) else b"-")
+        encoder = self.encoder
+        blocks = read_blocks(source, encoder.sample_rate, start=start, duration=duration)
+        return self._embedded(path, cut(blocks, path, window=encoder.samples, hop=encoder.samples // 2))
+
+    def _embedded(self, path: bytes, segments: Iterable[Segment]) -> Query:
+        vectors = [embedding.vector for embedding in self.encoder.embeddings(segments)]
+        if not vectors:
+            raise AudioError(f"{display(path)}: only digital silence: nothing to search for")
+        return Query(path, np.stack(vectors))
+
+    def from_stream(self, file: BinaryIO, start: float = 0.0, duration: float | None = None) -> list[Query]:
+        """The queries in audio, or in a stream of segments or embeddings (one a file), from a seekable file."""
+        first = file.read(1)
+        file.seek(0)
+        if not first:
+            raise AudioError("standard input: empty")
+        if first[0] >> 4 != 0b1000:  # no msgpack map, and no audio format begins like one
+            return [self.from_sound(file, start, duration)]
+        if start or duration is not None:
+            raise UsageError("--start and --duration pick a part of a sound; standard input holds a stream")
+        return self._from_records(StreamReader(file))
+
+    def _from_records(self, reader: StreamReader) -> list[Query]:
+        if reader.header.stage == "segments":
+            self.encoder.check_rate(reader.header.sample_rate)
+            cuts = groupby(reader.segments(), lambda segment: segment.path)
+            return [self._embedded(path, group) for path, group in cuts]
+        self._check_model(reader.header.name, reader.header.model)
+        groups = groupby(reader.embeddings(), lambda embedding: embedding.path)
+        return [Query(path, np.stack([embedding.vector for embedding in group])) for path, group in groups]

@@ -1,0 +1,53 @@
+"""Files that are either the old ones or the new ones, never something between."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import BinaryIO
+
+
+@contextmanager
+def save_file(path: str | bytes) -> Iterator[BinaryIO]:
+    """A binary file that takes `path`'s place, whole and on disk, when the block ends without an error.
+
+    It is written beside `path`, so that the rename stays in one file system; after an error it is gone. OSError as
+    from the system, with `path` as its file name.
+    """
+    target = os.fsdecode(path)
+    folder, name = os.path.split(target)
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{name[:100]}.", suffix=".tmp", dir=folder or ".")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, target) from None
+    try:
+        with os.fdopen(handle, "w+b") as file:
+            yield file
+            file.flush()
+            os.fchmod(file.fileno(), 0o666 & ~_umask())
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+        _sync_folder(folder or ".")
+    except BaseException as error:
+        with suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, OSError) and error.filename in (None, temporary):
+            raise OSError(error.errno, error.strerror, target) from None
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: str) -> None:
+    """A rename is on disk only when the folder that holds the name is."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

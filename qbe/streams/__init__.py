@@ -1,0 +1,1 @@
+"""What flows between two subcommands: records, their msgpack framing, NPY blocks."""

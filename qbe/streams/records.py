@@ -1,0 +1,76 @@
+"""The records of a stream. qbe-stream(5) documents them for other languages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FORMAT = "qbe"
+VERSION = 1
+
+Audio = NDArray[np.float32]
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Header:
+    """First record of a stream.
+
+    stage : "segments" or "embeddings"; only the latter have
+    model, name : sha256 of the ONNX file, and what the model calls itself
+    dimension : of the vectors
+    """
+
+    stage: str
+    sample_rate: int
+    model: str | None = None
+    name: str | None = None
+    dimension: int | None = None
+
+
+@dataclass(frozen=True)
+class Deformation:
+    """One operation done to a sound, by its name in `qbe.audio.deformation`."""
+
+    name: str
+    parameters: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A window of a sound.
+
+    path : the bytes of the file name
+    start, length : samples at the header's rate; length < window where the sound ended and zeros follow
+    audio : float32 [window], mono, +-1
+    """
+
+    path: bytes
+    start: int
+    length: int
+    audio: Audio
+    deformations: tuple[Deformation, ...] = ()
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """The place of a segment and its unit vector, float32 [D]."""
+
+    path: bytes
+    start: int
+    length: int
+    sample_rate: int
+    vector: Vector
+
+
+@dataclass(frozen=True)
+class End:
+    """Last record of a stream: how many records came, how many inputs could not be read."""
+
+    count: int
+    failed: int
+
+
+Record = Header | Segment | Embedding | End
