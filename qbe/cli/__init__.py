@@ -23,6 +23,7 @@ PARSER_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command line and exit with its code."""
+    _silence_decoders()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # as an exception: temporary files are removed
     code = run(arguments)
     try:
@@ -30,6 +31,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except OSError as error:
         code = _os_error(error)
     sys.exit(code)
+
+
+def _silence_decoders() -> None:
+    """Keep Python's messages on stderr and drop those that C libraries print there (libmpg123, of every odd frame)."""
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -31,7 +31,11 @@ class Session:
         if self.checkpoint.exists():
             raise TrainingError(f"{self.folder}: an unfinished training: go on with --resume, or remove the folder")
         self.folder.mkdir(exist_ok=True)
-        write_corpus(segments, self.folder)
+        try:
+            write_corpus(segments, self.folder)
+        except BaseException:  # there is nothing yet that could be taken up
+            shutil.rmtree(self.folder)
+            raise
         self.training = Training(open_corpus(self.folder), settings, self.checkpoint)
         self.training.save()
 

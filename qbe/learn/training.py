@@ -99,7 +99,7 @@ class Training:
     def run(self) -> Iterator[Progress]:
         """Train to the end, one Progress a step.
 
-        Raises TrainingError when the loss is no longer a number; the last good checkpoint stays.
+        Raises TrainingError when embeddings are no longer numbers; the last good checkpoint stays.
         """
         self.encoder.train()
         batches = _batches(self.corpus, self.settings, self.step)
@@ -130,8 +130,9 @@ class Training:
             group["lr"] = learning_rate
         anchors, positives = self.network(torch.cat([batch.anchors, batch.positives])).chunk(2)
         outcome = triplet_loss(anchors, positives, batch.files, self.settings.margin)
-        if not torch.isfinite(outcome.loss):
-            raise TrainingError(f"the loss is {outcome.loss.item()} at step {self.step}; {self.checkpoint} is kept")
+        # Not the loss: an embedding that is not a number has no semi-hard negative, and its triplet is left out.
+        if not (torch.isfinite(anchors).all() and torch.isfinite(positives).all()):
+            raise TrainingError(f"embeddings are not numbers any more at step {self.step}; {self.checkpoint} is kept")
         self.optimizer.zero_grad()
         outcome.loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.encoder.parameters(), 5.0)

@@ -47,7 +47,7 @@ def _unpack_array(code: int, payload: bytes) -> NDArray[Any]:
     dtype, shape, data = msgpack.unpackb(payload)
     if dtype not in DTYPES:
         raise StreamError(f"the stream holds an array of type {dtype!r}; known are {', '.join(DTYPES)}")
-    return np.frombuffer(data, dtype).reshape(shape)
+    return np.frombuffer(data, dtype).reshape([_whole(size) for size in shape])
 
 
 def unpack(fields: object) -> Record:

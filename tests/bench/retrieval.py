@@ -2,9 +2,9 @@
 
     python tests/bench/retrieval.py CORPUS TASKS_FOLDER [MODEL.onnx ...]
 
-CORPUS is the folder the tasks' paths are relative to; the default model is measured where none is named. The baseline is
-the mean and the deviation over time of 64 log-mel bands of every 1.024 s window (128 numbers); of its variants (raw or
-z-scored over the task, windows compared one by one or averaged) the best one is shown for every task.
+CORPUS is the folder the tasks' paths are relative to; the default model is measured where none is named. The baseline
+is the mean and the deviation over time of 64 log-mel bands of every 1.024 s window (128 numbers); of its variants (raw
+or z-scored over the task, windows compared one by one or averaged) the best one is shown for every task.
 """
 
 from __future__ import annotations

@@ -1,0 +1,34 @@
+PYTHON ?= python3
+VENV := .venv
+QBE := $(VENV)/demo/bin/qbe
+BIN := $(VENV)/test/bin
+
+.PHONY: demo test clean
+
+# Install qbe without torch, index the sounds in tests/data/library, and look for one that is not among them.
+demo: $(VENV)/demo/installed
+	$(QBE) embed tests/data/library | $(QBE) index -o demo.idx
+	@$(QBE) info demo.idx
+	$(QBE) search demo.idx tests/data/queries/stream.ogg tests/data/queries/cello.mp3 -k 5
+
+# Lint, types and all tests, with everything that development and training need.
+test: $(VENV)/test/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest
+
+$(VENV)/demo/installed: pyproject.toml models/default.onnx $(shell find qbe -name '*.py')
+	$(PYTHON) -m venv --clear $(VENV)/demo
+	$(VENV)/demo/bin/pip install --quiet .
+	@touch $@
+
+# This torch is the CPU build; a looser request brings gigabytes of GPU libraries.
+$(VENV)/test/installed: pyproject.toml models/default.onnx
+	$(PYTHON) -m venv --clear $(VENV)/test
+	$(VENV)/test/bin/pip install --quiet torch==2.13.0
+	$(VENV)/test/bin/pip install --quiet --editable '.[dev,train]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) demo.idx

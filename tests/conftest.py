@@ -1,0 +1,44 @@
+"""Sounds and small libraries that the tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from qbe.encoder import Encoder, open_encoder
+from qbe.streams.records import Audio
+
+DATA = Path(__file__).parent / "data"
+RATE = 16_000
+
+
+def tone(frequency: float, seconds: float, *, rate: int = RATE, amplitude: float = 0.5) -> Audio:
+    """A sine wave, float32 [seconds * rate]."""
+    t = np.arange(round(seconds * rate)) / rate
+    return (amplitude * np.sin(2 * np.pi * frequency * t)).astype(np.float32)
+
+
+def noise(seconds: float, *, seed: int = 0, rate: int = RATE, amplitude: float = 0.1) -> Audio:
+    """White noise, float32 [seconds * rate]."""
+    return np.random.default_rng(seed).normal(0, amplitude, round(seconds * rate)).astype(np.float32)
+
+
+def write_sound(path: Path, audio: Audio, rate: int = RATE, **options: str) -> Path:
+    """A sound file, 16-bit WAV unless said otherwise."""
+    soundfile.write(path, audio, rate, **options)
+    return path
+
+
+@pytest.fixture(scope="session")
+def encoder() -> Encoder:
+    """The default model."""
+    return open_encoder(None)
+
+
+@pytest.fixture(scope="session")
+def library_sounds() -> list[Path]:
+    """The sounds of the demo, of all formats."""
+    return sorted(path for path in (DATA / "library").rglob("*") if path.is_file())

@@ -1,0 +1,74 @@
+"""What may be loaded, and by whom."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import qbe
+
+PACKAGE = Path(qbe.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(module: Path) -> set[str]:
+    """The top-level packages that a module imports anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def loaded_by(arguments: list[str]) -> set[str]:
+    """The top-level packages in memory after a command line."""
+    code = (
+        "import sys\nfrom qbe.cli import run\n"
+        f"run({arguments!r})\n"
+        "print(*sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stderr.split("\n")[-2].split())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["embed", "--help"], ["search", "--help"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    assert not loaded_by(arguments) & {"numpy", "rich", "torch", "onnxruntime", "soundfile", "msgpack"}
+
+
+def test_only_learn_imports_torch() -> None:
+    users = {module.relative_to(PACKAGE) for module in MODULES if "torch" in imported(module)}
+    assert users
+    # The train command looks whether torch is there.
+    assert {path for path in users if path.parts[0] != "learn"} == {Path("cli/train.py")}
+
+
+def test_only_the_encoder_imports_onnxruntime() -> None:
+    users = [module.relative_to(PACKAGE) for module in MODULES if "onnxruntime" in imported(module)]
+    assert users == [Path("encoder.py")]
+
+
+def test_only_framing_and_the_library_file_import_msgpack() -> None:
+    users = {str(module.relative_to(PACKAGE)) for module in MODULES if "msgpack" in imported(module)}
+    assert users == {"streams/framing.py", "index/file.py"}
+
+
+@pytest.mark.parametrize("module", sorted((PACKAGE / "cli").glob("*.py")), ids=lambda path: path.stem)
+def test_the_command_line_loads_only_typer_at_its_top(module: Path) -> None:
+    tops = [node for node in ast.parse(module.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {
+        (node.module or "").split(".")[0] if isinstance(node, ast.ImportFrom) else node.names[0].name.split(".")[0]
+        for node in tops
+    }
+    assert names <= set(sys.stdlib_module_names) | {"typer", "qbe"}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_files_stay_short(module: Path) -> None:
+    assert module.read_text().count("\n") < 300
