@@ -8,15 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
+from qbe.errors import UsageError, display
+
 
 @contextmanager
 def save_file(path: str | bytes) -> Iterator[BinaryIO]:
     """A binary file that takes `path`'s place, whole and on disk, when the block ends without an error.
 
-    It is written beside `path`, so that the rename stays in one file system; after an error it is gone. OSError as
-    from the system, with `path` as its file name.
+    It is written beside `path` (beside what a link points to), so that the rename stays in one file system; after an
+    error it is gone. UsageError where something other than a file is in the way; OSError as from the system, with
+    `path` as its file name.
     """
-    target = os.fsdecode(path)
+    target = os.path.realpath(os.fsdecode(path))
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise UsageError(f"{display(os.fsencode(path))}: not a file that could be replaced")
     folder, name = os.path.split(target)
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{name[:100]}.", suffix=".tmp", dir=folder or ".")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
@@ -16,6 +17,8 @@ from qbe.streams.records import Audio
 
 BLOCK_SECONDS = 2.0
 SHORTFALL_SECONDS = 0.5  # MP3 and Vorbis files may promise a little more than they hold
+SIZE_CLAIM = re.compile(r"\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")
+UNKNOWN_SIZE = 0x7FFF0000  # what a program writes into a header that goes down a pipe
 MIN_RATE, MAX_RATE = 100, 1_000_000
 
 # libsndfile's containers under the endings people give them; headerless "raw" cannot be recognised.
@@ -93,8 +96,19 @@ def _reason(error: Exception) -> str:
     return text[:1].lower() + text[1:]
 
 
+def _promised_frames(sound: soundfile.SoundFile) -> int:
+    """How many frames the header speaks of. libsndfile counts those that are there; its log tells the difference."""
+    frames: int = sound.frames
+    for line in sound.extra_info.splitlines():
+        if match := SIZE_CLAIM.match(line):
+            claimed, present = int(match[1]), int(match[2])
+            if 0 < present < claimed < UNKNOWN_SIZE:
+                return round(frames * claimed / present)
+    return frames
+
+
 def _mono(sound: soundfile.SoundFile, name: str, start: float, duration: float | None) -> Iterator[Audio]:
-    rate, expected = sound.samplerate, sound.frames
+    rate, expected = sound.samplerate, _promised_frames(sound)
     first = round(start * rate)
     if first >= expected > 0 and first > 0:
         raise AudioError(f"{name}: start {start:g} s lies beyond the end at {expected / rate:.3f} s")

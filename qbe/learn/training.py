@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -153,4 +154,12 @@ def _batches(corpus: Corpus, settings: Settings, first: int) -> Iterator[Batch]:
         corpus, settings.recipe, batch=settings.batch, window=WINDOW, sample_rate=SAMPLE_RATE, seed=settings.seed
     )
     order = range(first, settings.steps if settings.steps else 2**31)
-    return iter(DataLoader(triplets, batch_size=None, sampler=order, num_workers=1, prefetch_factor=4))
+    loader = DataLoader(
+        triplets, batch_size=None, sampler=order, num_workers=1, prefetch_factor=4, worker_init_fn=_ignore_interrupt
+    )
+    return iter(loader)
+
+
+def _ignore_interrupt(_worker: int) -> None:
+    """Ctrl-C reaches every process of a terminal; the main one ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

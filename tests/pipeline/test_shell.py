@@ -386,6 +386,25 @@ def test_a_model_trained_here_works_everywhere(folder: Path, tmp_path: Path) -> 
     assert not list(tmp_path.iterdir())
 
 
+def test_an_interrupted_training_says_nothing_and_can_be_taken_up(folder: Path) -> None:
+    process = subprocess.Popen(
+        ["qbe", "train", "sounds", "-o", "stopped.onnx", "--steps", "500"],
+        cwd=folder,
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    wait_for(lambda: (folder / "stopped.onnx.training" / "checkpoint.pt").exists(), 60)
+    time.sleep(4)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, stderr = process.communicate()
+    assert (process.returncode, stderr) == (130, b"")
+    done = sh("qbe train sounds -o stopped.onnx --steps 1", folder)
+    assert "an unfinished training: go on with --resume" in said(done)[0]
+    assert sh("qbe train -o stopped.onnx --resume --steps 1", folder).returncode == 0
+    assert sh("qbe embed --model stopped.onnx sounds/game > s.emb", folder).returncode == 0
+
+
 def peak_memory(command: str, cwd: Path) -> float:
     """MB of resident memory that a command took at most."""
     code = (

@@ -1,0 +1,51 @@
+"""A file is the old one or the new one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from qbe.errors import UsageError
+from qbe.saving import save_file
+
+
+def test_a_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
+    with save_file(str(tmp_path / "a")) as file:
+        file.write(b"new")
+        assert not (tmp_path / "a").exists()
+    (tmp_path / "b").touch()
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+def test_after_an_error_the_old_file_is_there_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    with pytest.raises(RuntimeError), save_file(str(tmp_path / "a")) as file:
+        file.write(b"new")
+        raise RuntimeError
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    with save_file(bytes(tmp_path / "link")) as file:
+        file.write(b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe", Path("/dev/null")):
+        with pytest.raises(UsageError, match="not a file that could be replaced"), save_file(str(path)):
+            pass
+
+
+def test_errors_name_the_file_that_was_wanted(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, save_file(str(tmp_path / "none" / "a")):
+        pass
+    assert caught.value.filename == str(tmp_path / "none" / "a")
