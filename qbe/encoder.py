@@ -43,12 +43,10 @@ class Encoder:
 
     def embed(self, audio: Audio) -> Vector:
         """Raw samples, float32 [B, samples] -> unit vectors, float32 [B, dimension]."""
-        if audio.shape[1] != self.samples:
-            raise ModelError(
-                f"model {self.name} takes segments of {self.samples} samples, not {audio.shape[1]}: "
-                "cut the sounds for this model"
-            )
-        vectors: Vector = self.session.run(["embedding"], {"audio": audio})[0]
+        try:
+            vectors: Vector = self.session.run(["embedding"], {"audio": audio})[0]
+        except Exception as error:  # onnxruntime has no common base class of its own
+            raise ModelError(f"model {self.name} fails: {_first_line(error)}") from None
         return vectors
 
     def embeddings(self, segments: Iterable[Segment], jobs: int = JOBS) -> Iterator[Embedding]:
@@ -64,6 +62,12 @@ class Encoder:
                 yield from waiting.popleft().result()
 
     def _embed_batch(self, batch: list[Segment]) -> list[Embedding]:
+        for segment in batch:
+            if len(segment.audio) != self.samples:
+                raise ModelError(
+                    f"model {self.name} takes segments of {self.samples} samples, not {len(segment.audio)}: "
+                    "cut the sounds for this model"
+                )
         vectors = self.embed(np.stack([segment.audio for segment in batch]))
         return [
             Embedding(segment.path, segment.start, segment.length, self.sample_rate, vector)
@@ -95,9 +99,8 @@ def load_encoder(model: bytes, name: str = "model") -> Encoder:
     options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has no common base class of its own
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"{name}: not an ONNX model that can be run ({reason})") from None
+    except Exception as error:  # as above
+        raise ModelError(f"{name}: not an ONNX model that can be run ({_first_line(error)})") from None
     metadata = session.get_modelmeta().custom_metadata_map
     try:
         rate, samples, dimension = (int(metadata[key]) for key in ("sample_rate", "samples", "dimension"))
@@ -106,6 +109,10 @@ def load_encoder(model: bytes, name: str = "model") -> Encoder:
     _check_contract(session, name, samples, dimension)
     sha256 = hashlib.sha256(model).hexdigest()
     return Encoder(session, sha256, metadata.get("name", name), rate, samples, dimension)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _check_contract(session: onnxruntime.InferenceSession, name: str, samples: int, dimension: int) -> None:

@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.errors import QbeError, StreamError
-from qbe.streams.records import FORMAT, VERSION, Deformation, Embedding, End, Header, Record, Segment, Vector
+from qbe.streams.records import FORMAT, STAGES, VERSION, Deformation, Embedding, End, Header, Record, Segment, Vector
 
 ARRAY = 1  # the msgpack ext type of arrays
 DTYPES = ("<f4", "<f8", "<i2", "<i4", "<i8")
 CHUNK = 1 << 16
 MAX_RECORD = 1 << 26  # bytes: over 17 minutes of audio in one segment is a damaged length, not a segment
+
+# Refused before anything of that size is allocated.
+LIMITS = {"max_array_len": 1024, "max_map_len": 64, "max_str_len": 4096, "max_bin_len": 1 << 16}
 
 KINDS = {Header: "header", Segment: "segment", Embedding: "embedding", End: "end"}
 
@@ -44,7 +47,7 @@ def _pack_array(value: object) -> msgpack.ExtType:
 def _unpack_array(code: int, payload: bytes) -> NDArray[Any]:
     if code != ARRAY:
         raise StreamError(f"the stream holds an unknown ext type {code}")
-    dtype, shape, data = msgpack.unpackb(payload)
+    dtype, shape, data = msgpack.unpackb(payload, max_array_len=8)
     if dtype not in DTYPES:
         raise StreamError(f"the stream holds an array of type {dtype!r}; known are {', '.join(DTYPES)}")
     return np.frombuffer(data, dtype).reshape([_whole(size) for size in shape])
@@ -64,7 +67,7 @@ def unpack(fields: object) -> Record:
         place = (_bytes(known["path"]), _whole(known["start"]), _whole(known["length"]))
         if kind == "embedding":
             return Embedding(*place, _whole(known["sample_rate"]), _floats(known["vector"]))
-        history = tuple(Deformation(d["name"], d["parameters"]) for d in known["deformations"])
+        history = tuple(Deformation(str(d["name"]), dict(d["parameters"])) for d in known["deformations"])
         return Segment(*place, _floats(known["audio"]), history)
     except (KeyError, TypeError, ValueError):
         raise StreamError(f"the stream holds a damaged record (kind {kind!r}); is it a qbe stream?") from None
@@ -75,9 +78,10 @@ def _unpack_header(fields: dict[str, Any]) -> Header:
         raise StreamError(f"the stream's format is {fields['format']!r}, not {FORMAT!r}")
     if fields["version"] != VERSION:
         raise StreamError(f"the stream is of version {fields['version']}; this qbe reads version {VERSION}")
-    return Header(
-        fields["stage"], _whole(fields["sample_rate"]), fields.get("model"), fields.get("name"), fields.get("dimension")
-    )
+    model, name, dimension = (fields.get(key) for key in ("model", "name", "dimension"))
+    if fields["stage"] not in STAGES or not isinstance(model, str | None) or not isinstance(name, str | None):
+        raise TypeError
+    return Header(fields["stage"], _whole(fields["sample_rate"]), model, name, dimension and _whole(dimension))
 
 
 def _whole(value: object) -> int:
@@ -152,7 +156,7 @@ class StreamReader:
     @staticmethod
     def _decode(file: BinaryIO) -> Iterator[Record]:
         read = getattr(file, "read1", file.read)  # read1 returns what is there instead of waiting for more
-        unpacker = msgpack.Unpacker(ext_hook=_unpack_array, max_buffer_size=MAX_RECORD)
+        unpacker = msgpack.Unpacker(ext_hook=_unpack_array, max_buffer_size=MAX_RECORD, **LIMITS)
         fed = 0
         try:
             while chunk := read(CHUNK):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 FORMAT = "qbe"
 VERSION = 1
+STAGES = ("segments", "embeddings")
 
 Audio = NDArray[np.float32]
 Vector = NDArray[np.float32]
@@ -18,7 +19,7 @@ Vector = NDArray[np.float32]
 class Header:
     """First record of a stream.
 
-    stage : "segments" or "embeddings"; only the latter have
+    stage : one of STAGES; only embeddings have
     model, name : sha256 of the ONNX file, and what the model calls itself
     dimension : of the vectors
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from typing import Any
 
 import msgpack
@@ -190,10 +191,26 @@ def test_fields_that_are_wrong(change: dict[str, Any]) -> None:
         read(pack(SEGMENTS) + raw(**{**good, **change}) + pack(End(1, 0)))
 
 
-def test_a_length_that_claims_gigabytes_is_refused_before_it_is_allocated() -> None:
-    bomb = b"\x81\xa4kind\xc6\xff\xff\xff\xff" + b"x" * 100
+@pytest.mark.parametrize(
+    "claim", [b"\xc6", b"\xdb", b"\xdd", b"\xdf", b"\xc9"], ids=["bin", "str", "array", "map", "ext"]
+)
+@pytest.mark.parametrize("size", [b"\xff\xff\xff\xff", b"\x03\xff\xff\xff"])
+def test_a_length_that_claims_megabytes_is_refused_before_it_is_allocated(claim: bytes, size: bytes) -> None:
+    tracemalloc.start()
     with pytest.raises(StreamError):
-        read(pack(SEGMENTS) + bomb)
+        read(pack(SEGMENTS) + b"\x81\xa4kind" + claim + size + b"x" * 100)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000
+
+
+@pytest.mark.parametrize(
+    "change", [{"stage": "x"}, {"model": 7}, {"name": b"m"}, {"dimension": "3"}, {"sample_rate": -1}]
+)
+def test_headers_that_are_wrong(change: dict[str, Any]) -> None:
+    good = {"kind": "header", "format": "qbe", "version": 1, "stage": "embeddings", "sample_rate": 1}
+    with pytest.raises(StreamError, match="damaged record"):
+        read(raw(**{**good, **change}))
 
 
 def test_records_arrive_before_the_stream_ends() -> None:
