@@ -26,6 +26,18 @@ def noise(seconds: float, *, seed: int = 0, rate: int = RATE, amplitude: float =
     return np.random.default_rng(seed).normal(0, amplitude, round(seconds * rate)).astype(np.float32)
 
 
+def frequency(audio: Audio, rate: int = RATE) -> float:
+    """Of the strongest partial in the middle of a sound, Hz, to a fraction of a cent by zero padding."""
+    middle = audio[len(audio) // 4 : -len(audio) // 4]
+    spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle)), 1 << 20))
+    return float(spectrum.argmax()) * rate / (1 << 20)
+
+
+def cents(measured: float, wanted: float) -> float:
+    """The distance of two frequencies."""
+    return float(1200 * np.log2(measured / wanted))
+
+
 def write_sound(path: Path, audio: Audio, rate: int = RATE, **options: str) -> Path:
     """A sound file, 16-bit WAV unless said otherwise."""
     soundfile.write(path, audio, rate, **options)

@@ -1,109 +1,214 @@
-"""Change a sound in the time domain without changing what it is: pitch, tempo, noise.
+"""Deformations: what may be done to a sound, drawn and applied apart.
 
-Drawing a deformation's parameters and applying them are apart: `draw` gives records, `apply` does what they say, and
-the same record always gives the same samples. Everything works on mono float32 [n] at any length.
+A Deformation record says what was done in full: applied again to the same sound it gives the same samples. `draw`
+makes the ones that training uses. Operations work on a `Sound` of any rate, channels and length; pitch and tempo come
+from an engine, the fast one for training or the studio one for ears.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, count
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
+from qbe.audio import wsola
+from qbe.audio.reading import resampled
+from qbe.audio.segmentation import SAMPLE_RATE, WINDOW
+from qbe.audio.sound import Sound, fitted, from_samples, open_sound, part
+from qbe.errors import AudioError, UsageError, display
 from qbe.streams.records import Audio, Deformation
-
-# WSOLA at 16 kHz: 40 ms frames half overlapped; a search of +-10 ms spans one period of a 50 Hz tone.
-HOP = 320
-TOLERANCE = 160
 
 # What training draws: mild enough to keep a sound's class, wide enough that pitch and tempo do not decide.
 MAX_SEMITONES = 8.0
 MAX_STRETCH = 1.5
 SNR_DB = (5.0, 30.0)
 
+SEGMENT_SECONDS = WINDOW / SAMPLE_RATE
 
-def stretch(audio: Audio, factor: float) -> Audio:
-    """Change the tempo and keep the pitch, by WSOLA.
+EQ_PIVOT = 1000.0  # Hz, where a tilt changes nothing
+EQ_LOWEST = 20.0
+EQ_SECONDS = 0.05  # of the filter
 
-    factor : 2 makes the sound twice as long
-    Returns float32 [round(n * factor)].
-
-    Each output frame is taken from near its nominal place in the input, there where it best continues the frame
-    before it (Verhelst and Roelands, "An overlap-add technique based on waveform similarity", ICASSP 1993).
-    """
-    length = round(len(audio) * factor)
-    if factor == 1 or length == 0:
-        return audio[:length].copy()
-    frames = length // HOP + 2
-    margin = math.ceil(HOP / factor) + TOLERANCE
-    padded = np.zeros(len(audio) + 4 * (margin + HOP), np.float32)
-    padded[margin : margin + len(audio)] = audio
-    # Output frame k begins at (k - 1) HOP, so that the very first sample already lies under two frames.
-    nominal = np.round((np.arange(frames) - 1) * HOP / factor).astype(int) + margin
-    pieces = np.empty((frames, 2 * HOP), np.float32)
-    position = nominal[0]
-    for k in range(frames):
-        if k:
-            low = nominal[k] - TOLERANCE
-            natural = padded[position + HOP : position + 2 * HOP]
-            position = low + int(np.correlate(padded[low : low + HOP + 2 * TOLERANCE], natural, "valid").argmax())
-        pieces[k] = padded[position : position + 2 * HOP]
-    return _overlap_add(pieces)[HOP : HOP + length]
-
-
-# A Hann window whose half overlapped copies add up to one.
-_WINDOW = np.sin(np.pi * (np.arange(2 * HOP) + 0.5) / (2 * HOP)).astype(np.float32) ** 2
-
-
-def _overlap_add(pieces: Audio) -> Audio:
-    """Frames [k, 2 HOP], windowed and added at every HOP: [(k + 1) HOP]."""
-    pieces *= _WINDOW
-    out = np.zeros((len(pieces) + 1, HOP), np.float32)
-    out[:-1] += pieces[:, :HOP]
-    out[1:] += pieces[:, HOP:]
-    return out.ravel()
-
-
-def resample(audio: Audio, ratio: float, length: int) -> Audio:
-    """Read `audio` at `ratio` samples a sample, by cubic Hermite interpolation (Catmull-Rom): float32 [length]."""
-    at = np.arange(length) * ratio
-    index = at.astype(int)
-    x = (at - index).astype(np.float32)
-    padded = np.zeros(max(len(audio), index[-1] + 1 if length else 0) + 3, np.float32)
-    padded[1 : len(audio) + 1] = audio
-    a, b, c, d = (padded[index + k] for k in range(4))
-    read: Audio = b + 0.5 * x * (c - a + x * (2 * a - 5 * b + 4 * c - d + x * (3 * (b - c) + d - a)))
-    return read
-
-
-def shift_pitch(audio: Audio, semitones: float) -> Audio:
-    """Change the pitch and keep the length: stretched by 2^(semitones/12), then read that much faster."""
-    if semitones == 0:
-        return audio.copy()
-    ratio = 2.0 ** (semitones / 12)
-    return resample(stretch(audio, ratio), ratio, len(audio))
-
-
-def add_noise(audio: Audio, snr_db: float, seed: int) -> Audio:
-    """White Gaussian noise at `snr_db` under the sound's own mean power. Silence stays silence."""
-    noise = np.random.default_rng(seed).standard_normal(len(audio), np.float32)
-    power = float(np.mean(np.square(audio))) if len(audio) else 0.0
-    return audio + noise * np.float32(np.sqrt(power * 10 ** (-snr_db / 10)))
-
-
-OPERATIONS = {
-    "pitch": lambda audio, p: shift_pitch(audio, p["semitones"]),
-    "stretch": lambda audio, p: stretch(audio, p["factor"]),
-    "noise": lambda audio, p: add_noise(audio, p["snr_db"], int(p["seed"])),
+# What an operation takes at most: beyond lies a slip of the keyboard, and hours of output.
+LIMITS = {
+    "semitones": (-48.0, 48.0),
+    "factor": (0.1, 10.0),
+    "snr_db": (-100.0, 200.0),
+    "db": (-200.0, 200.0),
+    "db_per_octave": (-24.0, 24.0),
+    "offset": (-1e6, 1e6),
 }
 
 
-def apply(audio: Audio, deformations: Iterable[Deformation]) -> Audio:
-    """Do one deformation after the other."""
+class Engine(Protocol):
+    """How pitch and tempo are changed: `qbe.audio.studio`, or FAST."""
+
+    def stretch(self, sound: Sound, factor: float) -> Sound: ...
+    def shift_pitch(self, sound: Sound, semitones: float) -> Sound: ...
+
+
+class _Fast:
+    """WSOLA on the whole sound at once: for mono segments."""
+
+    def stretch(self, sound: Sound, factor: float) -> Sound:
+        return from_samples(wsola.stretch(sound.samples()[:, 0], factor)[:, None], sound.sample_rate)
+
+    def shift_pitch(self, sound: Sound, semitones: float) -> Sound:
+        return from_samples(wsola.shift_pitch(sound.samples()[:, 0], semitones)[:, None], sound.sample_rate)
+
+
+FAST: Engine = _Fast()
+
+
+def add_noise(sound: Sound, snr_db: float, seed: int) -> Sound:
+    """White Gaussian noise at `snr_db` under the sound's own mean power. Silence stays silence."""
+
+    def blocks() -> Iterator[Audio]:
+        rng = np.random.default_rng(seed)
+        scale = np.float32(math.sqrt(sound.power()) * 10 ** (-snr_db / 20))
+        for block in sound.blocks():
+            yield block + scale * rng.standard_normal(block.shape, np.float32)
+
+    return _like(sound, blocks)
+
+
+def gain(sound: Sound, db: float) -> Sound:
+    """Louder by `db`."""
+    factor = np.float32(10 ** (db / 20))
+    return _like(sound, lambda: (block * factor for block in sound.blocks()))
+
+
+def tilt(sound: Sound, db_per_octave: float) -> Sound:
+    """A straight line in dB over octaves, 0 dB at EQ_PIVOT, flat under EQ_LOWEST; without delay."""
+    half = round(EQ_SECONDS * sound.sample_rate / 2)
+    frequency = np.fft.rfftfreq(2 * half, 1 / sound.sample_rate)
+    octaves = np.log2(np.maximum(frequency, EQ_LOWEST) / EQ_PIVOT)
+    response = np.fft.fftshift(np.fft.irfft(10 ** (db_per_octave * octaves / 20)))
+    impulse = (response * np.hanning(2 * half + 1)[:-1]).astype(np.float32)
+    return _like(sound, lambda: _filtered(sound, impulse, half))
+
+
+def _filtered(sound: Sound, impulse: NDArray[np.float32], delay: int) -> Iterator[Audio]:
+    """Blocks convolved with an impulse response [m], by overlap-save, without the response's delay."""
+    history = np.zeros((len(impulse) - 1, sound.channels), np.float32)
+    skip = delay
+    for block in chain(sound.blocks(), [np.zeros((delay, sound.channels), np.float32)]):
+        samples = np.concatenate([history, block])
+        spectrum = np.fft.rfft(samples, axis=0) * np.fft.rfft(impulse, len(samples))[:, None]
+        out = np.fft.irfft(spectrum, len(samples), axis=0)[len(history) :].astype(np.float32)
+        history = samples[len(block) :]
+        yield out[skip:]
+        skip -= min(skip, len(out))
+
+
+def mix(sound: Sound, path: bytes, db: float) -> Sound:
+    """Another sound under this one, `db` against its mean power, repeated where it is shorter, at this one's rate and
+    channels (mono spreads to all; others are averaged where the numbers differ)."""
+    other = _at_rate(open_sound(path), sound.sample_rate)
+    if not (power := other.power()):
+        raise AudioError(f"{display(path)}: only digital silence: nothing to mix in")
+    level = np.float32(math.sqrt(sound.power() / power) * 10 ** (db / 20))
+
+    def blocks() -> Iterator[Audio]:
+        under = _Repeated(other)
+        for block in sound.blocks():
+            yield block + level * _in_channels(under.read(len(block)), sound.channels)
+
+    return _like(sound, blocks)
+
+
+class _Repeated:
+    """A sound that begins again when it ends."""
+
+    def __init__(self, sound: Sound) -> None:
+        self.blocks = (block for _ in count() for block in sound.blocks())
+        self.held = np.zeros((0, sound.channels), np.float32)
+
+    def read(self, frames: int) -> Audio:
+        while len(self.held) < frames:
+            self.held = np.concatenate([self.held, next(self.blocks)])
+        out, self.held = self.held[:frames], self.held[frames:]
+        return out
+
+
+def _in_channels(samples: Audio, channels: int) -> Audio:
+    if samples.shape[1] == channels:
+        return samples
+    return np.repeat(samples.mean(1, keepdims=True), channels, axis=1)
+
+
+def _at_rate(sound: Sound, sample_rate: int) -> Sound:
+    frames = round(sound.frames * sample_rate / sound.sample_rate)
+
+    def blocks() -> Iterator[Audio]:
+        at_rate = resampled(sound.blocks(), sound.sample_rate, sample_rate, sound.channels)
+        return fitted(at_rate, frames, sound.channels)
+
+    return Sound(sample_rate, sound.channels, frames, blocks)
+
+
+def near(sound: Sound, offset: float) -> Sound:
+    """The segment of 1.024 s that begins at `offset` seconds, or what there is of it."""
+    return part(sound, offset, SEGMENT_SECONDS)
+
+
+def _like(sound: Sound, blocks: Callable[[], Iterator[Audio]]) -> Sound:
+    return Sound(sound.sample_rate, sound.channels, sound.frames, blocks)
+
+
+def apply(sound: Sound, deformations: Iterable[Deformation], engine: Engine) -> Sound:
+    """Do one deformation after the other. UsageError where one is unknown or its parameters are out of LIMITS."""
     for deformation in deformations:
-        audio = OPERATIONS[deformation.name](audio, deformation.parameters)
-    return audio
+        check(deformation)
+        sound = OPERATIONS[deformation.name](sound, engine, **deformation.parameters)
+    return sound
+
+
+OPERATIONS: dict[str, Callable[..., Sound]] = {
+    "pitch": lambda sound, engine, semitones: engine.shift_pitch(sound, semitones),
+    "stretch": lambda sound, engine, factor: engine.stretch(sound, factor),
+    "noise": lambda sound, _, snr_db, seed: add_noise(sound, snr_db, seed),
+    "gain": lambda sound, _, db: gain(sound, db),
+    "eq": lambda sound, _, db_per_octave: tilt(sound, db_per_octave),
+    "mix": lambda sound, _, path, db: mix(sound, path, db),
+    "near": lambda sound, _, offset: near(sound, offset),
+}
+
+
+def check(deformation: Deformation) -> None:
+    """UsageError where a deformation cannot be done."""
+    if deformation.name not in OPERATIONS:
+        raise UsageError(f"{deformation.name}: no such deformation; there are {', '.join(OPERATIONS)}")
+    for name, (low, high) in LIMITS.items():
+        value = deformation.parameters.get(name, low)
+        if not low <= value <= high:
+            raise UsageError(f"--{deformation.name} {value:g}: must be from {low:g} to {high:g}")
+
+
+def deformed(audio: Audio, sample_rate: int, deformations: Iterable[Deformation]) -> Audio:
+    """A mono segment, float32 [n], by the fast engine: float32 [m]."""
+    return apply(from_samples(audio[:, None], sample_rate), deformations, FAST).samples()[:, 0]
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How often each deformation is drawn; they combine."""
+
+    pitch: float = 0.5
+    stretch: float = 0.5
+    noise: float = 0.15
+
+
+def draw(rng: np.random.Generator, shares: Shares, *, at_least_one: bool) -> list[Deformation]:
+    """The deformations of one positive, as training draws them."""
+    draws = ((shares.pitch, draw_pitch), (shares.stretch, draw_stretch), (shares.noise, draw_noise))
+    drawn = [draw_one(rng) for share, draw_one in draws if rng.random() < share]
+    return drawn or ([draw_pitch(rng)] if at_least_one else [])
 
 
 def draw_pitch(rng: np.random.Generator) -> Deformation:
@@ -118,6 +223,10 @@ def draw_noise(rng: np.random.Generator) -> Deformation:
     return Deformation("noise", {"snr_db": rng.uniform(*SNR_DB), "seed": int(rng.integers(2**31))})
 
 
+def draw_near(rng: np.random.Generator, seconds: float) -> Deformation:
+    return Deformation("near", {"offset": rng.uniform(0, seconds)})
+
+
 def duration_factor(deformations: Iterable[Deformation]) -> float:
     """How many times longer the deformations make a sound."""
-    return float(np.prod([d.parameters["factor"] for d in deformations if d.name == "stretch"]))
+    return math.prod(float(d.parameters["factor"]) for d in deformations if d.name == "stretch")

@@ -65,12 +65,19 @@ def read_blocks(
     Yields float32 [n]. Raises AudioError where the sound cannot be opened, is broken, or holds samples that are not
     numbers; blocks that were good have been yielded by then.
     """
-    name = display(source) if isinstance(source, bytes) else "standard input"
-    with _open(source, name) as sound:
-        yield from _resample(_mono(sound, name, start, duration), sound.samplerate, sample_rate)
+    with open_file(source) as sound:
+        weights = np.full(sound.channels, 1 / sound.channels, np.float32)
+        frames = read_frames(sound, _name(source), start=start, duration=duration)
+        yield from resampled((block @ weights for block in frames), sound.samplerate, sample_rate)
 
 
-def _open(source: bytes | BinaryIO, name: str) -> soundfile.SoundFile:
+def _name(source: bytes | BinaryIO) -> str:
+    return display(source) if isinstance(source, bytes) else "standard input"
+
+
+def open_file(source: bytes | BinaryIO) -> soundfile.SoundFile:
+    """An open sound. AudioError where there is none, or where its sample rate makes no sense."""
+    name = _name(source)
     try:
         sound = soundfile.SoundFile(_seekable(source) if isinstance(source, bytes) else source)
     except OSError as error:
@@ -107,13 +114,15 @@ def _promised_frames(sound: soundfile.SoundFile) -> int:
     return frames
 
 
-def _mono(sound: soundfile.SoundFile, name: str, start: float, duration: float | None) -> Iterator[Audio]:
+def read_frames(
+    sound: soundfile.SoundFile, name: str, *, start: float = 0.0, duration: float | None = None
+) -> Iterator[Audio]:
+    """Decode an open sound as it is: blocks of float32 [n, channels]. Raises as `read_blocks`; `name` is for that."""
     rate, expected = sound.samplerate, _promised_frames(sound)
     first = round(start * rate)
     if first >= expected > 0 and first > 0:
         raise AudioError(f"{name}: start {start:g} s lies beyond the end at {expected / rate:.3f} s")
     last = expected if duration is None else min(expected, first + round(duration * rate))
-    weights = np.full(sound.channels, 1 / sound.channels, np.float32)
     position = first
     try:
         if first:
@@ -125,7 +134,7 @@ def _mono(sound: soundfile.SoundFile, name: str, start: float, duration: float |
             if not np.isfinite(block).all():
                 raise AudioError(f"{name}: samples near {position / rate:.3f} s are not numbers (NaN or infinite)")
             position += len(block)
-            yield block @ weights
+            yield block
     except soundfile.SoundFileError as error:
         raise AudioError(f"{name}: broken at {position / rate:.3f} s ({_reason(error)})") from None
     if position < last - SHORTFALL_SECONDS * rate:
@@ -134,19 +143,22 @@ def _mono(sound: soundfile.SoundFile, name: str, start: float, duration: float |
         raise AudioError(f"{name}: holds no samples")
 
 
-def _resample(blocks: Iterator[Audio], rate: int, wanted: int) -> Iterator[Audio]:
+def resampled(blocks: Iterator[Audio], rate: float, wanted: float, channels: int = 1) -> Iterator[Audio]:
+    """Blocks [n] or [n, channels] at another rate. What came before an AudioError of theirs is given in full first."""
     if rate == wanted:
         yield from blocks
         return
     import soxr  # only here: a search for a sound that is already at the model's rate starts without it
 
-    resampler = soxr.ResampleStream(rate, wanted, 1, dtype="float32", quality="HQ")
-    fault = None
+    resampler = soxr.ResampleStream(rate, wanted, channels, dtype="float32", quality="HQ")
+    rest, fault = None, None
     try:
         for block in blocks:
-            yield resampler.resample_chunk(block)
-    except AudioError as error:  # what was decoded before a fault still counts, the resampler's tail included
+            rest = block[:0]
+            yield resampler.resample_chunk(np.ascontiguousarray(block))
+    except AudioError as error:
         fault = error
-    yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+    if rest is not None:
+        yield resampler.resample_chunk(rest, last=True)
     if fault:
         raise fault

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 app = typer.Typer(
     name="qbe",
@@ -28,7 +29,7 @@ def _qbe(version: Annotated[bool, typer.Option("--version", help="Print the vers
         raise typer.Exit
 
 
-def command(name: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+def command(name: str, cls: type[TyperCommand] | None = None) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Register a subcommand. Parsing gives back the work, ready to call; it returns the exit code."""
 
     def register(function: Callable[..., int]) -> Callable[..., int]:
@@ -36,7 +37,7 @@ def command(name: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
         def parsed(**arguments: Any) -> Callable[[], int]:
             return functools.partial(function, **arguments)
 
-        app.command(name)(parsed)
+        app.command(name, cls=cls)(parsed)
         return function
 
     return register

@@ -31,6 +31,7 @@ def search(
         float | None, typer.Option(metavar="SECONDS", help="How long it is.  [default: to the end]")
     ] = None,
     include_self: Annotated[bool, typer.Option("--include-self", help="The query file may answer itself.")] = False,
+    play: Annotated[bool, typer.Option("--play", help="Play the results in turn, each from its place.")] = False,
     model: Model = None,
     as_json: Json = False,
     null: NullLines = False,
@@ -45,9 +46,9 @@ def search(
     sox in.wav -t wav - trim 2 1 | qbe search lib.idx -
     """
     from qbe.index.library import open_library
-    from qbe.index.searching import same_file
     from qbe.index.searching import search as ranked
     from qbe.queries import QueryReader
+    from qbe.saving import same_file
 
     if duration is not None and duration <= 0:
         raise UsageError(f"--duration {duration:g}: must be over 0 seconds")
@@ -60,6 +61,8 @@ def search(
                 matches = ranked(opened, query.vectors, k, segments=segments, skip=skip)
                 found += len(matches)
                 _show(opened, query, matches, as_json, b"\0" if null else b"\n")
+                if play:
+                    _play(opened, matches)
         except QbeError as error:
             report(error)
     return report.exit_code or (0 if found else 1)
@@ -69,6 +72,13 @@ def _read(reader: QueryReader, name: str, start: float, duration: float | None) 
     if name == "-":
         return reader.from_stream(io.BytesIO(stdin().read()), start, duration)
     return [reader.from_sound(os.fsencode(name), start, duration)]
+
+
+def _play(library: Library, matches: list[Match]) -> None:
+    from qbe.audio.playing import play_file
+
+    for match in matches:
+        play_file(match.path, match.start / library.footer.sample_rate)
 
 
 def _show(library: Library, query: Query, matches: list[Match], as_json: bool, end: bytes) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -96,12 +94,3 @@ def _by_segment(library: Library, scores: _Scores, skip: Callable[[bytes], bool]
 
 def _match(library: Library, path: bytes, score: float, row: int) -> Match:
     return Match(path, score, int(library.block("row_start")[row]), int(library.block("row_length")[row]))
-
-
-def same_file(path: bytes, other: bytes) -> bool:
-    """Whether two names mean one file: the same bytes, or one file on disk under both."""
-    if path == other:
-        return True
-    with suppress(OSError):
-        return os.path.samefile(path, other)
-    return False

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from qbe.audio import deformation
+from qbe.audio.deformation import Shares, deformed, draw, duration_factor
 from qbe.learn.corpus import Balance, Corpus
 from qbe.streams.records import Audio, Deformation
 
@@ -35,14 +35,9 @@ class Recipe:
     stretch_share: float = 0.5
     noise_share: float = 0.15
 
-    def draw(self, rng: np.random.Generator) -> list[Deformation]:
-        """The deformations of one positive, perhaps none."""
-        draws = (
-            (self.pitch_share, deformation.draw_pitch),
-            (self.stretch_share, deformation.draw_stretch),
-            (self.noise_share, deformation.draw_noise),
-        )
-        return [draw(rng) for share, draw in draws if rng.random() < share]
+    @property
+    def shares(self) -> Shares:
+        return Shares(self.pitch_share, self.stretch_share, self.noise_share)
 
 
 @dataclass(frozen=True)
@@ -62,7 +57,7 @@ class Triplets(Dataset[Batch]):
 
     def __init__(self, corpus: Corpus, recipe: Recipe, *, batch: int, window: int, sample_rate: int, seed: int) -> None:
         self.corpus, self.recipe = corpus, recipe
-        self.batch, self.window, self.seed = batch, window, seed
+        self.batch, self.window, self.sample_rate, self.seed = batch, window, sample_rate, seed
         self.reach = round(recipe.near * sample_rate)
         self.chances = np.cumsum(corpus.weights(recipe.balance))
 
@@ -84,13 +79,12 @@ class Triplets(Dataset[Batch]):
         near = start
         if rng.random() < self.recipe.proximity_share:
             near = int(rng.integers(max(0, start - self.reach), min(last, start + self.reach) + 1))
-        deformations = self.recipe.draw(rng)
-        if near == start and not deformations:
-            deformations = [deformation.draw_pitch(rng)]  # a sound is no positive of itself
+        # A sound is no positive of itself.
+        deformations = draw(rng, self.recipe.shares, at_least_one=near == start)
         return self.corpus.read(run, start, self.window), self._deformed(run, near, deformations)
 
     def _deformed(self, run: int, start: int, deformations: Sequence[Deformation]) -> Audio:
         """Just so much of the run as fills a window when deformed."""
-        wanted = math.ceil(self.window / deformation.duration_factor(deformations))
-        audio = deformation.apply(self.corpus.read(run, start, wanted), deformations)
+        wanted = math.ceil(self.window / duration_factor(deformations))
+        audio = deformed(self.corpus.read(run, start, wanted), self.sample_rate, deformations)
         return np.pad(audio[: self.window], (0, max(0, self.window - len(audio))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,10 +34,10 @@ class Header:
 
 @dataclass(frozen=True)
 class Deformation:
-    """One operation done to a sound, by its name in `qbe.audio.deformation`."""
+    """One operation of `qbe.audio.deformation` by its name; parameters are numbers, or the bytes of a path."""
 
     name: str
-    parameters: dict[str, float]
+    parameters: dict[str, Any]
 
 
 @dataclass(frozen=True)

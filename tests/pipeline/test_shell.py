@@ -5,38 +5,21 @@ from __future__ import annotations
 import io
 import json
 import os
-import pty
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from conftest import DATA, noise, tone, write_sound
+from shell import ENVIRONMENT, in_terminal, peak_memory, rows, said, sh, wait_for
 
 from qbe.index.library import open_library
 
 LIBRARY, QUERIES = DATA / "library", DATA / "queries"
-ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-
-
-def sh(script: str, cwd: Path, **options: object) -> subprocess.CompletedProcess[bytes]:
-    """Run a script in bash with pipefail."""
-    return subprocess.run(
-        ["bash", "-o", "pipefail", "-c", script], cwd=cwd, env=ENVIRONMENT, capture_output=True, check=False, **options
-    )  # type: ignore[call-overload, no-any-return]
-
-
-def said(done: subprocess.CompletedProcess[bytes]) -> list[str]:
-    """The lines on stderr: each must be a message of qbe's."""
-    lines = done.stderr.decode().splitlines()
-    assert all(line.startswith("qbe: ") for line in lines), lines
-    return lines
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +30,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = sh("qbe embed sounds | qbe index -o lib.idx", folder)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     return folder
-
-
-def rows(done: subprocess.CompletedProcess[bytes]) -> list[list[str]]:
-    return [line.split("\t") for line in done.stdout.decode().splitlines()]
 
 
 def test_a_query_that_is_not_in_the_library(folder: Path) -> None:
@@ -240,14 +219,6 @@ def test_a_stopped_index_leaves_no_temporary_file(
     assert [path.name for path in tmp_path.iterdir()] == ["lib.idx"]
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    """Return as soon as the condition holds; fail when it never does."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-
-
 def test_a_closed_pipe_ends_quietly(folder: Path) -> None:
     done = sh("qbe embed sounds sounds sounds | head -c 100 > /dev/null; echo ${PIPESTATUS[*]}", folder)
     assert (done.stdout, said(done)) == (b"141 0\n", [])
@@ -327,24 +298,6 @@ def test_what_cannot_be_done_is_said_in_one_line(folder: Path, script: str, mess
     assert not (folder / "x.idx").exists()
 
 
-def in_terminal(command: str, cwd: Path) -> tuple[int, str]:
-    """Exit code and what a person sees, with stdin, stdout and stderr on a terminal of 100 columns."""
-    reader, terminal = pty.openpty()
-    environment = {**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "100"}
-    process = subprocess.Popen(
-        ["bash", "-c", command], cwd=cwd, env=environment, stdin=terminal, stdout=terminal, stderr=terminal
-    )
-    os.close(terminal)
-    shown = b""
-    try:
-        while chunk := os.read(reader, 4096):
-            shown += chunk
-    except OSError:  # Linux's way of saying that the other side has closed
-        pass
-    os.close(reader)
-    return process.wait(), shown.decode()
-
-
 def test_a_stream_is_not_written_to_a_terminal(folder: Path) -> None:
     for command in ("qbe embed sounds/water", "qbe segment sounds/water"):
         code, shown = in_terminal(command, folder)
@@ -403,19 +356,6 @@ def test_an_interrupted_training_says_nothing_and_can_be_taken_up(folder: Path) 
     assert "an unfinished training: go on with --resume" in said(done)[0]
     assert sh("qbe train -o stopped.onnx --resume --steps 1", folder).returncode == 0
     assert sh("qbe embed --model stopped.onnx sounds/game > s.emb", folder).returncode == 0
-
-
-def peak_memory(command: str, cwd: Path) -> float:
-    """MB of resident memory that a command took at most."""
-    code = (
-        "import resource, subprocess, sys\n"
-        "subprocess.run(sys.argv[1], shell=True, check=True)\n"
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, command], cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=True
-    )
-    return float(done.stdout)
 
 
 def test_a_long_sound_needs_no_more_memory_than_a_short_one(tmp_path: Path) -> None:

@@ -1,92 +1,171 @@
-"""What a deformation does to a sound, by definition."""
+"""Deformations by definition, whatever the engine."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
-from conftest import noise, tone
-from hypothesis import given, settings
+from conftest import noise, tone, write_sound
+from hypothesis import given
 from hypothesis import strategies as st
 
-from qbe.audio import deformation
-from qbe.audio.deformation import add_noise, apply, shift_pitch, stretch
+from qbe.audio import deformation, studio
+from qbe.audio.deformation import FAST, Shares, add_noise, apply, deformed, draw, duration_factor, gain, mix, near, tilt
+from qbe.audio.sound import Sound, from_samples
+from qbe.errors import AudioError, UsageError
 from qbe.streams.records import Audio, Deformation
 
 
-def frequency(audio: Audio, rate: int = 16_000) -> float:
-    """Of the strongest partial, to a fraction of a cent by zero padding."""
-    middle = audio[len(audio) // 4 : -len(audio) // 4]
-    spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle)), 1 << 20))
-    return float(spectrum.argmax()) * rate / (1 << 20)
+def stereo(seconds: float = 2.0, rate: int = 44_100) -> Sound:
+    """Two unlike channels, read in blocks of odd sizes."""
+    samples = np.stack([noise(seconds, rate=rate), tone(300, seconds, rate=rate)], axis=1)
+
+    def blocks() -> list[Audio]:
+        return np.split(samples, [1, 1000, 30_011])
+
+    return Sound(rate, 2, len(samples), lambda: iter(blocks()))
 
 
-def cents(measured: float, wanted: float) -> float:
-    return float(1200 * np.log2(measured / wanted))
-
-
-@pytest.mark.parametrize("semitones", [-10, -3.5, -0.1, 0.5, 7, 10])
-@pytest.mark.parametrize("pitch", [110, 440, 1500])
-def test_pitch_law(semitones: float, pitch: float) -> None:
-    audio = tone(pitch, 1.024)
-    shifted = shift_pitch(audio, semitones)
-    assert shifted.shape == audio.shape
-    assert abs(cents(frequency(shifted), pitch * 2 ** (semitones / 12))) < 5
-    assert shifted.std() == pytest.approx(audio.std(), rel=0.1)
-
-
-@pytest.mark.parametrize("factor", [0.5, 0.8, 1.3, 2.0])
-@pytest.mark.parametrize("pitch", [110, 440, 1500])
-def test_stretch_keeps_the_pitch(factor: float, pitch: float) -> None:
-    assert abs(cents(frequency(stretch(tone(pitch, 1.024), factor)), pitch)) < 5
-
-
-@settings(deadline=None)
-@given(length=st.integers(0, 5000), factor=st.floats(0.5, 2.0))
-def test_duration_law(length: int, factor: float) -> None:
-    out = stretch(np.ones(length, np.float32), factor)
-    assert out.shape == (round(length * factor),)
-    assert out.dtype == np.float32
-    assert np.isfinite(out).all()
-
-
-def test_stretch_moves_events_with_the_tempo() -> None:
-    audio = noise(2.0, amplitude=1e-4)
-    for at in (4000, 16_000, 28_000):
-        audio[at : at + 800] += tone(1000, 0.05)
-    out = np.abs(stretch(audio, 1.5))
-    for at in (4000, 16_000, 28_000):
-        near = out[round(at * 1.5) - 800 : round(at * 1.5) + 1600]
-        assert abs(int(np.argmax(near > 0.1)) - 800) < 480, "an onset further than 30 ms off"
-
-
-def test_neutral_values_change_nothing() -> None:
-    audio = noise(0.5)
-    np.testing.assert_array_equal(stretch(audio, 1), audio)
-    np.testing.assert_array_equal(shift_pitch(audio, 0), audio)
+def power(samples: Audio) -> float:
+    return float(np.mean(samples.astype(float) ** 2))
 
 
 @pytest.mark.parametrize("snr", [-5.0, 10.0, 30.0])
 def test_noise_law(snr: float) -> None:
-    audio = tone(300, 4.0)
-    added = add_noise(audio, snr, seed=1) - audio
-    assert 10 * np.log10(np.mean(audio**2) / np.mean(added**2)) == pytest.approx(snr, abs=0.1)
-    np.testing.assert_array_equal(add_noise(audio, snr, seed=1) - audio, added)
-    assert not np.array_equal(add_noise(audio, snr, seed=2) - audio, added)
+    sound = stereo()
+    added = add_noise(sound, snr, seed=1).samples() - sound.samples()
+    assert 10 * np.log10(power(sound.samples()) / power(added)) == pytest.approx(snr, abs=0.1)
+    again = add_noise(from_samples(sound.samples(), 44_100), snr, seed=1).samples()
+    np.testing.assert_allclose(again - sound.samples(), added, atol=1e-6)
+    assert not np.allclose(add_noise(sound, snr, seed=2).samples() - sound.samples(), added)
 
 
 def test_noise_under_silence_is_silence() -> None:
-    assert not add_noise(np.zeros(100, np.float32), 10, seed=0).any()
+    assert not add_noise(from_samples(np.zeros((100, 1), np.float32), 8000), 10, seed=0).samples().any()
 
 
-def test_the_same_record_gives_the_same_samples() -> None:
+def test_gain_law() -> None:
+    np.testing.assert_allclose(gain(stereo(), -6.0).samples(), stereo().samples() * 10 ** (-6 / 20), rtol=1e-6)
+
+
+@pytest.mark.parametrize("slope", [-6.0, 3.0])
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_tilt_law(slope: float, rate: int) -> None:
+    for pitch in (250, 1000, 4000):
+        audio = tone(pitch, 1.0, rate=rate)[:, None]
+        out = tilt(from_samples(audio, rate), slope).samples()
+        assert out.shape == audio.shape
+        change = 10 * np.log10(power(out[4000:-4000]) / power(audio[4000:-4000]))
+        assert change == pytest.approx(slope * np.log2(pitch / 1000), abs=0.3)
+
+
+def test_tilt_has_no_delay_and_no_seams() -> None:
+    click = np.zeros((4000, 1), np.float32)
+    click[2000] = 1
+    assert int(np.abs(tilt(from_samples(click, 16_000), 3).samples()).argmax()) == 2000
+    sound = stereo()
+    whole = tilt(from_samples(sound.samples(), 44_100), 3).samples()
+    np.testing.assert_allclose(tilt(sound, 3).samples(), whole, atol=1e-5)
+    np.testing.assert_allclose(tilt(sound, 0).samples(), sound.samples(), atol=1e-5)
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(44_100, 2), (8000, 1), (48_000, 3)])
+def test_mix_law(tmp_path: Path, rate: int, channels: int) -> None:
+    under = np.stack([noise(0.7, seed=k, rate=rate) for k in range(channels)], axis=1)
+    path = write_sound(tmp_path / "under.wav", under, rate, subtype="FLOAT")
+    sound = stereo()
+    added = mix(sound, os.fsencode(path), -10.0).samples() - sound.samples()
+    assert added.shape == sound.samples().shape
+    # Averaging unlike channels takes some of its power away.
+    expected = -10.0 - (10 * np.log10(3) if channels == 3 else 0)
+    assert 10 * np.log10(power(added) / power(sound.samples())) == pytest.approx(expected, abs=0.6)
+    assert power(added[-4000:]) > 0.5 * power(added), "a short sound is repeated to the end"
+
+
+def test_mix_with_nothing(tmp_path: Path) -> None:
+    silent = write_sound(tmp_path / "silent.wav", np.zeros(1000, np.float32))
+    with pytest.raises(AudioError, match="only digital silence"):
+        mix(stereo(), os.fsencode(silent), 0)
+    with pytest.raises(AudioError, match="No such file"):
+        mix(stereo(), b"/none.wav", 0)
+
+
+def test_near() -> None:
+    sound = stereo(4.0)
+    out = near(sound, 1.5).samples()
+    np.testing.assert_array_equal(out, sound.samples()[66_150 : 66_150 + 45_158])
+    assert near(sound, 3.9).frames == 4410
+    assert near(sound, 99).frames == 1
+
+
+@pytest.mark.parametrize("engine", [FAST, studio], ids=["fast", "studio"])
+def test_history_law(engine: deformation.Engine, tmp_path: Path) -> None:
+    """The record alone gives the same samples again."""
+    path = write_sound(tmp_path / "under.wav", noise(0.5, seed=3))
     rng = np.random.default_rng(5)
-    history = [deformation.draw_pitch(rng), deformation.draw_stretch(rng), deformation.draw_noise(rng)]
+    history = [
+        *draw(rng, Shares(1, 1, 1), at_least_one=True),
+        Deformation("gain", {"db": -3.0}),
+        Deformation("eq", {"db_per_octave": 2.0}),
+        Deformation("mix", {"path": os.fsencode(path), "db": -20.0}),
+    ]
+    sound = from_samples(noise(1.0)[:, None], 16_000)
+    first, second = apply(sound, history, engine).samples(), apply(sound, history, engine).samples()
+    np.testing.assert_array_equal(first, second)
+    assert len(first) == round(16_000 * duration_factor(history))
+
+
+def test_order_matters() -> None:
+    sound = from_samples(tone(300, 1.0)[:, None], 16_000)
+    gained, noisy = Deformation("gain", {"db": 20.0}), Deformation("noise", {"snr_db": 0.0, "seed": 1})
+    quiet_noise = apply(sound, [noisy, gained], FAST).samples()
+    np.testing.assert_allclose(quiet_noise, apply(sound, [gained, noisy], FAST).samples(), atol=1e-4)
+    low = apply(sound, [Deformation("pitch", {"semitones": 5.0}), noisy], FAST).samples()
+    assert not np.allclose(low, apply(sound, [noisy, Deformation("pitch", {"semitones": 5.0})], FAST).samples())
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Deformation("stretch", {"factor": 0.0}),
+        Deformation("stretch", {"factor": -2.0}),
+        Deformation("stretch", {"factor": float("nan")}),
+        Deformation("pitch", {"semitones": 1000.0}),
+        Deformation("noise", {"snr_db": float("inf"), "seed": 1}),
+        Deformation("polish", {}),
+    ],
+)
+def test_what_cannot_be_done(bad: Deformation) -> None:
+    with pytest.raises(UsageError):
+        apply(stereo(), [bad], FAST)
+
+
+@given(st.integers(0, 2**32))
+def test_draws_stay_in_range_and_follow_the_seed(seed: int) -> None:
+    drawn = draw(np.random.default_rng(seed), Shares(0.5, 0.5, 0.5), at_least_one=True)
+    assert drawn
+    assert drawn == draw(np.random.default_rng(seed), Shares(0.5, 0.5, 0.5), at_least_one=True)
+    for one in drawn:
+        deformation.check(one)
+        assert abs(one.parameters.get("semitones", 0)) <= 8
+        assert 1 / 1.5 <= one.parameters.get("factor", 1) <= 1.5
+        assert 5 <= one.parameters.get("snr_db", 5) <= 30
+
+
+def test_draws_follow_the_shares() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [draw(rng, Shares(0.2, 0.6, 0.0), at_least_one=False) for _ in range(1000)]
+    names = [one.name for history in drawn for one in history]
+    assert names.count("pitch") == pytest.approx(200, abs=50)
+    assert names.count("stretch") == pytest.approx(600, abs=60)
+    assert names.count("noise") == 0
+    assert [] in drawn
+
+
+def test_a_mono_segment() -> None:
     audio = noise(1.0)
-    np.testing.assert_array_equal(apply(audio, history), apply(audio, history))
-    np.testing.assert_array_equal(apply(audio, history[:1]), shift_pitch(audio, history[0].parameters["semitones"]))
-
-
-def test_duration_factor() -> None:
-    history = [Deformation("stretch", {"factor": 1.5}), Deformation("pitch", {"semitones": 3.0})]
-    assert deformation.duration_factor(history) == 1.5
-    assert deformation.duration_factor([]) == 1.0
+    out = deformed(audio, 16_000, [Deformation("stretch", {"factor": 1.25}), Deformation("gain", {"db": 6.0})])
+    assert out.shape == (20_000,)
+    np.testing.assert_array_equal(deformed(audio, 16_000, []), audio)

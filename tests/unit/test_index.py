@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from qbe.errors import LibraryError
 from qbe.index.file import SLOTS
 from qbe.index.library import Built, Library, build_library, open_library
-from qbe.index.searching import same_file, search
+from qbe.index.searching import search
 from qbe.streams.records import Embedding, Header, Vector
 
 HEADER = Header("embeddings", 16_000, model="ab" * 32, name="m", dimension=8)
@@ -217,13 +217,3 @@ def test_files_in_pieces_are_one_file(tmp_path: Path) -> None:
     matches = search(open_library(path), query, 5)
     expected = expected_scores({b"a": a, b"b": b}, query)
     assert {match.path: pytest.approx(match.score, abs=1e-6) for match in matches} == expected
-
-
-def test_same_file(tmp_path: Path) -> None:
-    path = tmp_path / "a.wav"
-    path.touch()
-    link = tmp_path / "b.wav"
-    link.symlink_to(path)
-    assert same_file(bytes(path), bytes(link))
-    assert same_file(b"gone.wav", b"gone.wav")
-    assert not same_file(bytes(path), bytes(tmp_path / "c.wav"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from qbe.errors import UsageError
-from qbe.saving import save_file
+from qbe.saving import same_file, save_file
 
 
 def test_a_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
@@ -49,3 +49,13 @@ def test_errors_name_the_file_that_was_wanted(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught, save_file(str(tmp_path / "none" / "a")):
         pass
     assert caught.value.filename == str(tmp_path / "none" / "a")
+
+
+def test_same_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.touch()
+    link = tmp_path / "b.wav"
+    link.symlink_to(path)
+    assert same_file(bytes(path), bytes(link))
+    assert same_file(b"gone.wav", b"gone.wav")
+    assert not same_file(bytes(path), bytes(tmp_path / "c.wav"))

@@ -127,7 +127,7 @@ def test_stretched_positives_fill_the_window(tmp_path: Path) -> None:
 
 def test_what_is_drawn_is_what_is_applied(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(drawing.deformation, "apply", lambda audio, history: seen.append(list(history)) or audio)
+    monkeypatch.setattr(drawing, "deformed", lambda audio, _, history: seen.append(list(history)) or audio)
     triplets = batches(corpus, Recipe(proximity_share=0, pitch_share=0.5, stretch_share=0.5, noise_share=0.5))
     rng = np.random.default_rng(0)
     for _ in range(300):

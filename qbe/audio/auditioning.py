@@ -1,0 +1,111 @@
+"""Deform whole sounds for ears: to files, down a pipe, or out of the loudspeaker."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+from qbe.audio import studio
+from qbe.audio.chain import Step, describe, drawn
+from qbe.audio.deformation import apply
+from qbe.audio.playing import play
+from qbe.audio.sound import Sound, open_sound
+from qbe.audio.writing import limited, write_file, write_wav
+from qbe.errors import AudioError, OnError, UsageError, display
+from qbe.saving import same_file
+from qbe.streams.records import Audio, Deformation
+
+Source = bytes | BinaryIO
+
+
+@dataclass(frozen=True)
+class Deformed:
+    """A sound with what is done to it, still to be computed."""
+
+    path: bytes
+    sound: Sound
+    deformations: list[Deformation]
+
+
+@dataclass(frozen=True)
+class Audition:
+    """One chain for many sounds.
+
+    limit : cut peaks over full scale
+    report, warn : told of every sound that fails, and of peaks over full scale
+    tell : told what is done to each sound, or None
+    """
+
+    steps: list[Step]
+    seed: int
+    limit: bool
+    report: OnError
+    warn: Callable[[str], None]
+    tell: Callable[[bytes, list[Deformation]], None] | None
+
+    def _deformed(self, sources: list[Source]) -> Iterator[Deformed]:
+        for index, source in enumerate(sources):
+            path = source if isinstance(source, bytes) else b"-"
+            try:
+                sound = open_sound(source)
+            except AudioError as error:
+                self.report(error)
+                continue
+            rng = np.random.default_rng([self.seed, index])
+            deformations = drawn(self.steps, rng, sound.frames / sound.sample_rate)
+            if self.tell:
+                self.tell(path, deformations)
+            yield Deformed(path, apply(sound, deformations, studio), deformations)
+
+    def _blocks(self, item: Deformed) -> Iterator[Audio]:
+        def loud(peak: float) -> None:
+            self.warn(
+                f"{display(item.path)}: peaks reach {20 * math.log10(peak):+.1f} dB over full scale; "
+                "--limit cuts them, --gain avoids them"
+            )
+
+        return limited(item.sound, loud, limit=self.limit)
+
+    def play(self, sources: list[Source]) -> None:
+        """Play one after the other."""
+        for item in self._deformed(sources):
+            play(item.sound)
+
+    def pipe(self, sources: list[Source], out: BinaryIO) -> None:
+        """Write the one sound as WAV. UsageError where there are several: a pipe has room for one."""
+        if len(sources) > 1:
+            raise UsageError(f"{len(sources)} sounds do not go into one pipe: name a folder for them (-o FOLDER)")
+        for item in self._deformed(sources):
+            write_wav(out, item.sound, self._blocks(item))
+
+    def write(self, sources: list[Source], output: str) -> None:
+        """Write to a file, or into a folder (one that is there, or a name that ends in a slash) under telling names.
+
+        UsageError where an input would be overwritten, or several sounds would go into one file.
+        """
+        is_folder = os.path.isdir(output) or output.endswith("/")
+        if not is_folder and len(sources) > 1:
+            raise UsageError(
+                f"{output}: not a folder, and there are {len(sources)} sounds: make it a folder, or add a /"
+            )
+        if is_folder:
+            os.makedirs(output, exist_ok=True)
+        taken: set[bytes] = set()
+        for item in self._deformed(sources):
+            path = self._name(item, os.fsencode(output), taken) if is_folder else os.fsencode(output)
+            if any(isinstance(source, bytes) and same_file(source, path) for source in sources):
+                raise UsageError(f"{display(path)}: is an input: choose another name")
+            write_file(path, item.sound, self._blocks(item))
+            taken.add(path)
+
+    def _name(self, item: Deformed, folder: bytes, taken: set[bytes]) -> bytes:
+        """In the folder: the sound's name and what was done to it. Of a.wav and a.mp3, the second keeps its ending."""
+        name = os.path.basename(item.path)
+        done = os.fsencode("." + describe(item.deformations).replace(" ", ".").replace("/", "_") + ".wav")
+        path = os.path.join(folder, name.rpartition(b".")[0] or name) + done
+        return os.path.join(folder, name) + done if path in taken else path

@@ -1,0 +1,126 @@
+"""qbe deform: sounds or segments -> the same, deformed."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from qbe.cli.app import FilesFrom, Inputs, NullNames, Quiet, command
+from qbe.cli.inputs import sound_files, stdin
+from qbe.cli.outputs import Report, is_terminal, stdout_stream
+
+if TYPE_CHECKING:
+    from qbe.audio.chain import Step
+    from qbe.streams.records import Deformation, Segment
+
+STEPS = ("pitch", "stretch", "noise", "mix", "gain", "eq", "near")
+
+
+class InOrder(TyperCommand):
+    """Keeps the words of the command line: Typer forgets the order of different options."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta["words"] = list(args)
+        return super().parse_args(ctx, args)
+
+
+@command("deform", cls=InOrder)
+def deform(
+    context: typer.Context,
+    inputs: Inputs = None,
+    pitch: Annotated[list[float] | None, typer.Option(metavar="SEMITONES", help="Shift the pitch.")] = None,
+    stretch: Annotated[
+        list[float] | None, typer.Option(metavar="FACTOR", help="Change the tempo; 2: twice as long.")
+    ] = None,
+    noise: Annotated[
+        list[float] | None, typer.Option(metavar="DB", help="Add noise at this signal-to-noise ratio.")
+    ] = None,
+    mix: Annotated[
+        list[str] | None, typer.Option(metavar="FILE[:DB]", help="Lay another sound under it.  [-6 dB]")
+    ] = None,
+    gain: Annotated[list[float] | None, typer.Option(metavar="DB", help="Make it louder.")] = None,
+    eq: Annotated[list[float] | None, typer.Option(metavar="TILT", help="Tilt the spectrum, dB per octave.")] = None,
+    near: Annotated[
+        list[float] | None, typer.Option(metavar="SECONDS", help="Take a segment within this distance instead.")
+    ] = None,
+    random: Annotated[bool, typer.Option("--random", help="Then draw what training draws.")] = False,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of everything that is drawn.")] = 0,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="FILE|FOLDER", help="Write there, not to stdout.")
+    ] = None,
+    limit: Annotated[bool, typer.Option("--limit", help="Cut peaks over full scale.")] = False,
+    files_from: FilesFrom = None,
+    null: NullNames = False,
+    quiet: Quiet = False,
+) -> int:
+    """Change the pitch, the tempo and more of sounds, in the order of the options, each as often as you like.
+
+    Without -o: played on a terminal, else WAV on stdout. A stream of segments on stdin comes out as one.
+
+    Examples: qbe deform --pitch +2 in.wav
+
+    qbe deform --stretch 1.5 --noise 20 *.wav -o deformed/
+
+    qbe deform --pitch 3 a.wav | qbe search lib.idx -
+    """
+    from qbe.audio.auditioning import Audition
+
+    values = {"pitch": pitch, "stretch": stretch, "noise": noise, "mix": mix, "gain": gain, "eq": eq, "near": near}
+    steps = _in_order(context.meta["words"], values, random)
+    report = Report()
+    paths: list[Any] = list(sound_files(inputs, files_from, null, report))
+    if not (inputs or files_from):
+        source: Any = stdin()
+        if (source.peek(1)[:1] or b"R")[0] >> 4 == 0b1000:  # a msgpack map; no audio begins like one
+            return _stream(source, steps, seed, quiet)
+        paths = [io.BytesIO(source.read())]
+    tell = _say if random and not quiet else None
+    audition = Audition(steps, seed, limit=limit, report=report, warn=_warn, tell=tell)
+    if output is not None:
+        audition.write(paths, output)
+    elif is_terminal():
+        audition.play(paths)
+    else:
+        audition.pipe(paths, stdout_stream())
+    return report.exit_code
+
+
+def _in_order(words: list[str], values: dict[str, Any], random: bool) -> list[Step]:
+    from qbe.audio.chain import Step
+
+    left = {f"--{name}": iter(given or []) for name, given in values.items()}
+    names = (word.partition("=")[0] for word in words[: words.index("--") if "--" in words else None])
+    steps = [Step(name[2:], next(left[name])) for name in names if name in left]
+    return steps + [Step("random", 0)] * random
+
+
+def _stream(source: Any, steps: list[Step], seed: int, quiet: bool) -> int:
+    from qbe.audio.chain import deform_segments
+    from qbe.streams.framing import StreamReader, StreamWriter
+
+    def tell(segment: Segment, deformations: list[Deformation]) -> None:
+        if not quiet and any(step.name == "random" for step in steps):
+            _say(segment.path, deformations)
+
+    out = stdout_stream()
+    reader = StreamReader(source, "segments")
+    with StreamWriter(out, reader.header) as writer:
+        for segment in deform_segments(reader.segments(), steps, seed, reader.header.sample_rate, tell):
+            writer.write(segment)
+        writer.failed = reader.failed
+    return 0
+
+
+def _warn(message: str) -> None:
+    print(f"qbe: {message}", file=sys.stderr)
+
+
+def _say(path: bytes, deformations: list[Deformation]) -> None:
+    from qbe.audio.chain import describe
+    from qbe.errors import display
+
+    _warn(f"{display(path)}: {describe(deformations)}")

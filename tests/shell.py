@@ -1,0 +1,70 @@
+"""Commands run in bash and on a terminal, as people and scripts run them."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def sh(script: str, cwd: Path, **options: object) -> subprocess.CompletedProcess[bytes]:
+    """Run a script in bash with pipefail."""
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", script], cwd=cwd, env=ENVIRONMENT, capture_output=True, check=False, **options
+    )  # type: ignore[call-overload, no-any-return]
+
+
+def said(done: subprocess.CompletedProcess[bytes]) -> list[str]:
+    """The lines on stderr: each must be a message of qbe's."""
+    lines = done.stderr.decode().splitlines()
+    assert all(line.startswith("qbe: ") for line in lines), lines
+    return lines
+
+
+def rows(done: subprocess.CompletedProcess[bytes]) -> list[list[str]]:
+    return [line.split("\t") for line in done.stdout.decode().splitlines()]
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """Return as soon as the condition holds; fail when it never does."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def in_terminal(command: str, cwd: Path) -> tuple[int, str]:
+    """Exit code and what a person sees, with stdin, stdout and stderr on a terminal of 100 columns."""
+    reader, terminal = pty.openpty()
+    environment = {**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "100"}
+    process = subprocess.Popen(
+        ["bash", "-c", command], cwd=cwd, env=environment, stdin=terminal, stdout=terminal, stderr=terminal
+    )
+    os.close(terminal)
+    shown = b""
+    try:
+        while chunk := os.read(reader, 4096):
+            shown += chunk
+    except OSError:  # Linux's way of saying that the other side has closed
+        pass
+    os.close(reader)
+    return process.wait(), shown.decode()
+
+
+def peak_memory(command: str, cwd: Path) -> float:
+    """MB of resident memory that a command took at most."""
+    code = (
+        "import resource, subprocess, sys\n"
+        "subprocess.run(sys.argv[1], shell=True, check=True)\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, command], cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=True
+    )
+    return float(done.stdout)
