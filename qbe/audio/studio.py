@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 from python_stretch import Signalsmith
@@ -20,6 +21,7 @@ from qbe.streams.records import Audio
 PIECE_SECONDS = 30.0
 CONTEXT_SECONDS = 0.5  # what is made on both sides of a piece and thrown away: there the stretcher has settled
 SEAM_SECONDS = 0.02  # of crossfade
+MAX_LEVEL = 10 ** (1.5 / 20)
 SEARCH_SECONDS = 0.0025  # how far a piece may be moved to fit
 
 
@@ -28,12 +30,17 @@ def stretch(sound: Sound, factor: float) -> Sound:
     if factor == 1:
         return sound
     frames = round(sound.frames * factor)
-    return Sound(
-        sound.sample_rate,
-        sound.channels,
-        frames,
-        lambda: fitted(_joined(_pieces(sound, factor, frames), sound.sample_rate), frames, sound.channels),
-    )
+    channels, rate = sound.channels, sound.sample_rate
+    raw = Sound(rate, channels, frames, lambda: fitted(_joined(_pieces(sound, factor, frames), rate), frames, channels))
+
+    @cache
+    def level() -> np.float32:
+        """What brings the mean power back: the stretcher takes about 1 dB from noise and nothing from tones."""
+        power = raw.power()
+        factor = math.sqrt(sound.power() / power) if power else 1.0
+        return np.float32(min(max(factor, 1 / MAX_LEVEL), MAX_LEVEL))
+
+    return Sound(rate, channels, frames, lambda: (block * level() for block in raw.blocks()))
 
 
 def _pieces(sound: Sound, factor: float, frames: int) -> Iterator[Audio]:

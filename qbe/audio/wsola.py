@@ -14,6 +14,8 @@ from qbe.streams.records import Audio
 # WSOLA at 16 kHz: 40 ms frames half overlapped; a search of +-10 ms spans one period of a 50 Hz tone.
 HOP = 320
 TOLERANCE = 160
+COARSE = 4  # divides HOP and TOLERANCE
+FINE = 6
 
 
 def stretch(audio: Audio, factor: float) -> Audio:
@@ -34,15 +36,27 @@ def stretch(audio: Audio, factor: float) -> Audio:
     padded[margin : margin + len(audio)] = audio
     # Output frame k begins at (k - 1) HOP, so that the very first sample already lies under two frames.
     nominal = np.round((np.arange(frames) - 1) * HOP / factor).astype(int) + margin
+    coarse = padded[: len(padded) // COARSE * COARSE].reshape(-1, COARSE).mean(1)
     pieces = np.empty((frames, 2 * HOP), np.float32)
     position = nominal[0]
     for k in range(frames):
         if k:
-            low = nominal[k] - TOLERANCE
-            natural = padded[position + HOP : position + 2 * HOP]
-            position = low + int(np.correlate(padded[low : low + HOP + 2 * TOLERANCE], natural, "valid").argmax())
+            position = _continuation(padded, coarse, position + HOP, nominal[k] - TOLERANCE)
         pieces[k] = padded[position : position + 2 * HOP]
     return _overlap_add(pieces)[HOP : HOP + length]
+
+
+def _continuation(samples: Audio, coarse: Audio, natural: int, lowest: int) -> int:
+    """Where, from `lowest` to twice TOLERANCE further, HOP samples look most like those at `natural`.
+
+    Searched in means of COARSE samples first, then sample by sample around the best: a seventh of the work.
+    """
+    wanted = coarse[natural // COARSE :][: HOP // COARSE]
+    searched = coarse[lowest // COARSE :][: (HOP + 2 * TOLERANCE) // COARSE]
+    guess = (lowest // COARSE + int(np.correlate(searched, wanted, "valid").argmax())) * COARSE + natural % COARSE
+    first = min(max(guess - FINE, lowest), lowest + 2 * (TOLERANCE - FINE))
+    searched = samples[first : first + HOP + 2 * FINE]
+    return first + int(np.correlate(searched, samples[natural : natural + HOP], "valid").argmax())
 
 
 # A Hann window whose half overlapped copies add up to one.
