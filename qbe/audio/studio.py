@@ -40,7 +40,12 @@ def stretch(sound: Sound, factor: float) -> Sound:
         factor = math.sqrt(sound.power() / power) if power else 1.0
         return np.float32(min(max(factor, 1 / MAX_LEVEL), MAX_LEVEL))
 
-    return Sound(rate, channels, frames, lambda: (block * level() for block in raw.blocks()))
+    def blocks() -> Iterator[Audio]:
+        factor = level()
+        for block in raw.blocks():
+            yield block * factor
+
+    return Sound(rate, channels, frames, blocks)
 
 
 def _pieces(sound: Sound, factor: float, frames: int) -> Iterator[Audio]:
