@@ -89,18 +89,19 @@ def _segments(
     inputs: list[str] | None, files_from: str | None, null: bool, quiet: bool, report: Report
 ) -> Iterator[Segment]:
     """What there is to learn from, whole windows one after the other."""
-    from qbe.audio.segmentation import WINDOW, segments
+    from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, segments
     from qbe.streams.framing import StreamReader
 
     if not inputs and not files_from:
-        yield from StreamReader(stdin(), "segments").segments()
+        reader = StreamReader(stdin(), "segments")
+        if reader.header.sample_rate != SAMPLE_RATE:
+            raise UsageError(f"the segments are at {reader.header.sample_rate} Hz; training takes {SAMPLE_RATE} Hz")
+        yield from reader.segments()
         return
     paths = sound_files(inputs, files_from, null, report)
     with progress("decode", len(paths), quiet) as update:
-        done = 0
 
         def counted() -> Iterator[bytes]:
-            nonlocal done
             for done, path in enumerate(paths):
                 update(done, f"{done} of {len(paths)} files")
                 yield path
