@@ -70,12 +70,13 @@ def _json_value(value: Cell) -> object:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    """A table for people, on stdout. Columns whose name begins with a space are right-aligned."""
+    """A table for people, on stdout. A column named with a space in front is right-aligned."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=Text(title), title_justify="left", box=None, header_style="bold", pad_edge=False)
+    table.show_header = any(columns)
     for column in columns:
         is_number = column.startswith(" ")
         table.add_column(column.strip(), justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
@@ -104,6 +105,7 @@ def progress(label: str, total: float | None, quiet: bool) -> Iterator[Update]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}", markup=False))
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as bars:
+    console = Console(stderr=True)
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True) as bars:
         task = bars.add_task(label, total=total, note="")
         yield lambda done, note: bars.update(task, completed=done, note=note)
