@@ -138,7 +138,7 @@ def test_a_terminal_plays(folder: Path) -> None:
         ("qbe deform --stretch -1 b.wav", "--stretch -1: must be"),
         ("qbe deform --pitch 500 b.wav", "--pitch 500: must be from -48 to 48"),
         ("qbe deform --pitch nan b.wav", "--pitch nan"),
-        ("qbe deform --pitch two b.wav", "'--pitch': Input should be a valid number"),
+        ("qbe deform --pitch two b.wav", "'two' is not a valid float"),
         ("qbe deform --mix none.wav b.wav", "none.wav: No such file"),
         ("qbe deform --near -1 b.wav", "--near -1"),
         ("qbe deform a.flac b.wav", "2 sounds do not go into one pipe"),
