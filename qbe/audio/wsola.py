@@ -75,12 +75,14 @@ def _overlap_add(pieces: Audio) -> Audio:
 def resample(audio: Audio, ratio: float, length: int) -> Audio:
     """Read `audio` at `ratio` samples a sample, by cubic Hermite interpolation (Catmull-Rom): float32 [length]."""
     at = np.arange(length) * ratio
-    index = at.astype(int)
+    index = at.astype(np.intp)
     x = (at - index).astype(np.float32)
-    padded = np.zeros(max(len(audio), index[-1] + 1 if length else 0) + 3, np.float32)
+    padded = np.zeros(max(len(audio), math.ceil(length * ratio) + 1) + 3, np.float32)
     padded[1 : len(audio) + 1] = audio
-    a, b, c, d = (padded[index + k] for k in range(4))
-    read: Audio = b + 0.5 * x * (c - a + x * (2 * a - 5 * b + 4 * c - d + x * (3 * (b - c) + d - a)))
+    a, b, c, d = (padded[k : len(padded) - 3 + k] for k in range(4))
+    # The cubic between b and c by its coefficients, worked out once for every interval and then looked up.
+    linear, square, cube = 0.5 * (c - a), a - 2.5 * b + 2 * c - 0.5 * d, 0.5 * (d - a) + 1.5 * (b - c)
+    read: Audio = ((cube.take(index) * x + square.take(index)) * x + linear.take(index)) * x + b.take(index)
     return read
 
 
