@@ -62,9 +62,10 @@ def train(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     try:
+        import onnx  # noqa: F401
         import torch  # noqa: F401
-    except ImportError:
-        raise UsageError("training needs PyTorch: pip install 'qbe[train]'") from None
+    except ImportError as error:
+        raise UsageError(f"training needs {error.name}: pip install 'qbe[train]'") from None
     from qbe.learn.session import Session
     from qbe.learn.training import Settings
     from qbe.learn.triplets import Recipe

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import groupby
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
@@ -12,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.errors import QbeError, StreamError
-from qbe.streams.records import FORMAT, STAGES, VERSION, Deformation, Embedding, End, Header, Record, Segment, Vector
+from qbe.streams.records import FORMAT, STAGES, VERSION, Deformation, Embedding, End, Header, Record, Segment
 
 ARRAY = 1  # the msgpack ext type of arrays
 DTYPES = ("<f4", "<f8", "<i2", "<i4", "<i8")
@@ -226,14 +228,8 @@ def model_label(name: str | None, sha256: str | None) -> str:
 
 def write_blocks(file: BinaryIO, records: Iterable[Embedding]) -> None:
     """For NumPy users: one NPY block a file, float32 [n, D], written as soon as the file is through."""
-    path: bytes | None = None
-    rows: list[Vector] = []
-    for record in records:
-        if rows and record.path != path:
-            np.lib.format.write_array(file, np.stack(rows), allow_pickle=False)
-            rows = []
-        path = record.path
-        rows.append(record.vector)
-    if rows:
-        np.lib.format.write_array(file, np.stack(rows), allow_pickle=False)
+    for _, group in groupby(records, lambda record: record.path):
+        block = io.BytesIO()  # given a real file, NumPy writes past its buffer
+        np.lib.format.write_array(block, np.stack([record.vector for record in group]), allow_pickle=False)
+        file.write(block.getbuffer())
     file.flush()

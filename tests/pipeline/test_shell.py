@@ -138,7 +138,9 @@ def test_names_from_a_list(folder: Path) -> None:
 
 
 def test_npy_blocks(folder: Path) -> None:
-    stream = io.BytesIO(sh("qbe embed --npy sounds/water sounds/game/coin1.wav", folder).stdout)
+    done = sh("qbe embed --npy sounds/water sounds/game/coin1.wav", folder)
+    assert (done.returncode, said(done)) == (0, [])
+    stream = io.BytesIO(done.stdout)
     shapes = [np.load(stream, allow_pickle=False).shape for _ in range(4)]
     assert shapes == [(11, 128)] * 3 + [(1, 128)]
 

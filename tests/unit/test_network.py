@@ -14,7 +14,7 @@ from conftest import noise
 from qbe.encoder import load_encoder, open_encoder
 from qbe.errors import ModelError
 from qbe.learn import export as exporting
-from qbe.learn.export import _varint, export, onnx_bytes, parity, probe_sounds
+from qbe.learn.export import export, onnx_bytes, parity, probe_sounds
 from qbe.learn.network import DIMENSION, Network
 
 
@@ -44,12 +44,8 @@ def test_vectors_have_unit_norm(network: Network) -> None:
 
 
 def test_onnx_gives_what_torch_gives(network: Network) -> None:
-    assert parity(network, onnx_bytes(network) + _metadata()) < 1e-5
-
-
-def _metadata() -> bytes:
-    pairs = {"sample_rate": "16000", "samples": "16384", "dimension": str(DIMENSION)}
-    return b"".join(exporting._metadata_entry(key, value) for key, value in pairs.items())
+    metadata = {"sample_rate": "16000", "samples": "16384", "dimension": str(DIMENSION)}
+    assert parity(network, onnx_bytes(network, metadata)) < 1e-5
 
 
 def test_metadata_as_onnxruntime_reads_it(model: Path) -> None:
@@ -69,11 +65,6 @@ def test_a_model_that_differs_from_torch_is_not_written(
     with pytest.raises(ModelError, match=r"differs from torch by 0\.5"):
         export(network, str(tmp_path / "m.onnx"), name="", licence="", training={})
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(("number", "encoded"), [(0, b"\0"), (127, b"\x7f"), (128, b"\x80\1"), (300, b"\xac\2")])
-def test_varints(number: int, encoded: bytes) -> None:
-    assert _varint(number) == encoded  # 300 is the example of the protocol buffers' own documentation
 
 
 def test_any_batch_size(model: Path) -> None:
