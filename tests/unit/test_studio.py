@@ -126,6 +126,15 @@ def test_real_sounds_keep_rate_channels_and_level(name: str) -> None:
         assert abs(10 * np.log10(out.power() / sound.power())) < 1
 
 
+@pytest.mark.parametrize("semitones", [-5, 2, 7])
+@pytest.mark.parametrize("name", ["flute-C5", "cello-A2", "xylophone-C5"])
+def test_pitch_of_real_notes(name: str, semitones: float) -> None:
+    sound = open_sound(os.fsencode(DATA / "library" / "notes" / f"{name}.mp3"))
+    before = frequency(sound.samples()[:, 0], sound.sample_rate)
+    after = frequency(studio.shift_pitch(sound, semitones).samples()[:, 0], sound.sample_rate)
+    assert abs(cents(after, before * 2 ** (semitones / 12))) < 10
+
+
 @given(st.lists(st.integers(0, 7), max_size=6), st.integers(0, 30))
 def test_fitted(sizes: list[int], frames: int) -> None:
     edges = np.cumsum([0, *sizes])
