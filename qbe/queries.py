@@ -15,7 +15,7 @@ from qbe.audio.segmentation import cut
 from qbe.encoder import Encoder, open_encoder
 from qbe.errors import AudioError, ModelError, UsageError, display
 from qbe.index.file import Footer
-from qbe.streams.framing import StreamReader, model_label
+from qbe.streams.framing import StreamReader, is_stream, model_label
 from qbe.streams.records import Segment, Vector
 
 
@@ -76,7 +76,7 @@ class QueryReader:
         file.seek(0)
         if not first:
             raise AudioError("standard input: empty")
-        if first[0] >> 4 != 0b1000:  # no msgpack map, and no audio format begins like one
+        if not is_stream(first):
             return [self.from_sound(file, start, duration)]
         if start or duration is not None:
             raise UsageError("--start and --duration pick a part of a sound; standard input holds a stream")

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from qbe.audio import studio
-from qbe.audio.chain import Step, describe, drawn
+from qbe.audio.chain import Step, Tell, describe, drawn
 from qbe.audio.deformation import apply
 from qbe.audio.playing import play
 from qbe.audio.sound import Sound, open_sound
@@ -46,7 +46,7 @@ class Audition:
     limit: bool
     report: OnError
     warn: Callable[[str], None]
-    tell: Callable[[bytes, list[Deformation]], None] | None
+    tell: Tell | None
 
     def _deformed(self, sources: list[Source]) -> Iterator[Deformed]:
         for index, source in enumerate(sources):

@@ -13,7 +13,10 @@ import numpy as np
 
 from qbe.audio.deformation import SEGMENT_SECONDS, Shares, check, deformed, draw, draw_near
 from qbe.errors import UsageError
-from qbe.streams.records import Audio, Deformation, Segment
+from qbe.streams.records import Deformation, Segment
+
+# Hears of a sound's path and what is done to it.
+Tell = Callable[[bytes, list[Deformation]], None]
 
 MIX_DB = -6.0  # of a sound that is mixed in without a level
 
@@ -36,8 +39,8 @@ def drawn(steps: Iterable[Step], rng: np.random.Generator, seconds: float) -> li
             out.append(draw_near(rng, min(_distance(step), max(0.0, seconds - SEGMENT_SECONDS))))
         else:
             out.append(_fixed(step, rng))
-        for deformation in out:
-            check(deformation)
+    for deformation in out:
+        check(deformation)
     return out
 
 
@@ -92,11 +95,11 @@ def deform_segments(
     steps: list[Step],
     seed: int,
     sample_rate: int,
-    tell: Callable[[Segment, list[Deformation]], None],
+    tell: Tell | None,
 ) -> Iterator[Segment]:
     """Deformed segments, of as many samples as they had: cut, or followed by zeros, where the tempo changed.
 
-    `near` puts the audio of another segment of the same file in place of one's own; `tell` hears what was drawn.
+    `near` puts the audio of another segment of the same file in place of one's own; `tell` hears what is done.
     """
     rng = np.random.default_rng(seed)
     for step in steps:
@@ -105,19 +108,16 @@ def deform_segments(
     others = [step for step in steps if step.name != "near"]
     for segment in segments:
         deformations = drawn(others, rng, SEGMENT_SECONDS)
-        tell(segment, deformations)
+        if tell:
+            tell(segment.path, deformations)
         sound = segment.audio[: segment.length]
         audio = deformed(sound, sample_rate, deformations)[: len(segment.audio)]
         yield replace(
             segment,
             length=len(audio),
-            audio=_padded(audio, len(segment.audio)),
+            audio=np.pad(audio, (0, len(segment.audio) - len(audio))),
             deformations=(*segment.deformations, *deformations),
         )
-
-
-def _padded(audio: Audio, length: int) -> Audio:
-    return np.pad(audio, (0, length - len(audio)))
 
 
 def _near(segments: Iterable[Segment], reach: int, sample_rate: int, rng: np.random.Generator) -> Iterator[Segment]:

@@ -70,7 +70,7 @@ def add_noise(sound: Sound, snr_db: float, seed: int) -> Sound:
 
     def blocks() -> Iterator[Audio]:
         rng = np.random.default_rng(seed)
-        scale = np.float32(math.sqrt(sound.power()) * 10 ** (-snr_db / 20))
+        scale = np.float32(math.sqrt(sound.power) * 10 ** (-snr_db / 20))
         for block in sound.blocks():
             yield block + scale * rng.standard_normal(block.shape, np.float32)
 
@@ -110,9 +110,9 @@ def mix(sound: Sound, path: bytes, db: float) -> Sound:
     """Another sound under this one, `db` against its mean power, repeated where it is shorter, at this one's rate and
     channels (mono spreads to all; others are averaged where the numbers differ)."""
     other = _at_rate(open_sound(path), sound.sample_rate)
-    if not (power := other.power()):
+    if not (power := other.power):
         raise AudioError(f"{display(path)}: only digital silence: nothing to mix in")
-    level = np.float32(math.sqrt(sound.power() / power) * 10 ** (db / 20))
+    level = np.float32(math.sqrt(sound.power / power) * 10 ** (db / 20))
 
     def blocks() -> Iterator[Audio]:
         under = _Repeated(other)

@@ -67,17 +67,18 @@ def read_blocks(
     """
     with open_file(source) as sound:
         weights = np.full(sound.channels, 1 / sound.channels, np.float32)
-        frames = read_frames(sound, _name(source), start=start, duration=duration)
+        frames = read_frames(sound, source_name(source), start=start, duration=duration)
         yield from resampled((block @ weights for block in frames), sound.samplerate, sample_rate)
 
 
-def _name(source: bytes | BinaryIO) -> str:
+def source_name(source: bytes | BinaryIO) -> str:
+    """A source as messages name it."""
     return display(source) if isinstance(source, bytes) else "standard input"
 
 
 def open_file(source: bytes | BinaryIO) -> soundfile.SoundFile:
     """An open sound. AudioError where there is none, or where its sample rate makes no sense."""
-    name = _name(source)
+    name = source_name(source)
     try:
         sound = soundfile.SoundFile(_seekable(source) if isinstance(source, bytes) else source)
     except OSError as error:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import BinaryIO
 
 import numpy as np
 
-from qbe.audio.reading import open_file, read_frames
-from qbe.errors import display
+from qbe.audio.reading import open_file, read_frames, source_name
 from qbe.streams.records import Audio
 
 
@@ -26,8 +26,10 @@ class Sound:
         """The whole of it, float32 [frames, channels]."""
         return np.concatenate([np.zeros((0, self.channels), np.float32), *self.blocks()])
 
+    @cached_property
     def power(self) -> float:
-        """Mean square over all samples; reads it once."""
+        """Mean square over all samples. Reads all of it the first time: a chain of operations would else read again and
+        again."""
         total = sum(float(np.sum(np.square(block, dtype=np.float64))) for block in self.blocks())
         return total / max(1, self.frames * self.channels)
 
@@ -48,7 +50,7 @@ def open_sound(source: bytes | BinaryIO) -> Sound:
         if not isinstance(source, bytes):
             source.seek(0)
         with open_file(source) as sound:
-            yield from read_frames(sound, display(source) if isinstance(source, bytes) else "standard input")
+            yield from read_frames(sound, source_name(source))
 
     with open_file(source) as sound:
         rate, channels = sound.samplerate, sound.channels

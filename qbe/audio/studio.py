@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import cache
 
 import numpy as np
 from python_stretch import Signalsmith
@@ -33,17 +32,12 @@ def stretch(sound: Sound, factor: float) -> Sound:
     channels, rate = sound.channels, sound.sample_rate
     raw = Sound(rate, channels, frames, lambda: fitted(_joined(_pieces(sound, factor, frames), rate), frames, channels))
 
-    @cache
-    def level() -> np.float32:
-        """What brings the mean power back: the stretcher takes about 1 dB from noise and nothing from tones."""
-        power = raw.power()
-        factor = math.sqrt(sound.power() / power) if power else 1.0
-        return np.float32(min(max(factor, 1 / MAX_LEVEL), MAX_LEVEL))
-
     def blocks() -> Iterator[Audio]:
-        factor = level()
+        # The stretcher takes about 1 dB from noise and nothing from tones: bring the mean power back.
+        level = math.sqrt(sound.power / raw.power) if raw.power else 1.0
+        level = min(max(level, 1 / MAX_LEVEL), MAX_LEVEL)
         for block in raw.blocks():
-            yield block * factor
+            yield block * np.float32(level)
 
     return Sound(rate, channels, frames, blocks)
 

@@ -11,6 +11,7 @@ import typer
 
 from qbe.cli import deform, embed, index, info, search, segment, train
 from qbe.cli.app import app
+from qbe.cli.outputs import say
 from qbe.errors import QbeError
 
 __all__ = ["app", "deform", "embed", "index", "info", "main", "search", "segment", "train"]
@@ -50,11 +51,11 @@ def run(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _os_error(error)
     except QbeError as error:
-        return _say(str(error))
+        return _failed(str(error))
     except MemoryError:
-        return _say("not enough memory")
+        return _failed("not enough memory")
     except PARSER_ERROR as error:
-        return _say(f"{error.format_message()} (`{_command(error)} --help` tells more)")  # type: ignore[attr-defined]
+        return _failed(f"{error.format_message()} (`{_command(error)} --help` tells more)")  # type: ignore[attr-defined]
 
 
 def _command(error: Exception) -> str:
@@ -68,11 +69,11 @@ def _os_error(error: OSError) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     where = f"{error.filename}: " if error.filename else "output: "
-    code = _say(f"{where}{error.strerror or error}")
+    code = _failed(f"{where}{error.strerror or error}")
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
 
-def _say(message: str) -> int:
-    print(f"qbe: {message}", file=sys.stderr)
+def _failed(message: str) -> int:
+    say(message)
     return FAILED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,13 +10,11 @@ from typer.core import TyperCommand
 
 from qbe.cli.app import FilesFrom, Inputs, NullNames, Quiet, command
 from qbe.cli.inputs import sound_files, stdin
-from qbe.cli.outputs import Report, is_terminal, stdout_stream
+from qbe.cli.outputs import Report, is_terminal, say, stdout_stream
 
 if TYPE_CHECKING:
-    from qbe.audio.chain import Step
-    from qbe.streams.records import Deformation, Segment
-
-STEPS = ("pitch", "stretch", "noise", "mix", "gain", "eq", "near")
+    from qbe.audio.chain import Step, Tell
+    from qbe.streams.records import Deformation
 
 
 class InOrder(TyperCommand):
@@ -68,18 +65,18 @@ def deform(
     qbe deform --pitch 3 a.wav | qbe search lib.idx -
     """
     from qbe.audio.auditioning import Audition
+    from qbe.streams.framing import is_stream
 
     values = {"pitch": pitch, "stretch": stretch, "noise": noise, "mix": mix, "gain": gain, "eq": eq, "near": near}
     steps = _in_order(context.meta["words"], values, random)
-    report = Report()
+    report, tell = Report(), _tell if random and not quiet else None
     paths: list[Any] = list(sound_files(inputs, files_from, null, report))
     if not (inputs or files_from):
         source: Any = stdin()
-        if (source.peek(1)[:1] or b"R")[0] >> 4 == 0b1000:  # a msgpack map; no audio begins like one
-            return _stream(source, steps, seed, quiet)
+        if is_stream(source.peek(1)):
+            return _stream(source, steps, seed, tell)
         paths = [io.BytesIO(source.read())]
-    tell = _say if random and not quiet else None
-    audition = Audition(steps, seed, limit=limit, report=report, warn=_warn, tell=tell)
+    audition = Audition(steps, seed, limit=limit, report=report, warn=say, tell=tell)
     if output is not None:
         audition.write(paths, output)
     elif is_terminal():
@@ -98,13 +95,9 @@ def _in_order(words: list[str], values: dict[str, Any], random: bool) -> list[St
     return steps + [Step("random", 0)] * random
 
 
-def _stream(source: Any, steps: list[Step], seed: int, quiet: bool) -> int:
+def _stream(source: Any, steps: list[Step], seed: int, tell: Tell | None) -> int:
     from qbe.audio.chain import deform_segments
     from qbe.streams.framing import StreamReader, StreamWriter
-
-    def tell(segment: Segment, deformations: list[Deformation]) -> None:
-        if not quiet and any(step.name == "random" for step in steps):
-            _say(segment.path, deformations)
 
     out = stdout_stream()
     reader = StreamReader(source, "segments")
@@ -115,12 +108,8 @@ def _stream(source: Any, steps: list[Step], seed: int, quiet: bool) -> int:
     return 0
 
 
-def _warn(message: str) -> None:
-    print(f"qbe: {message}", file=sys.stderr)
-
-
-def _say(path: bytes, deformations: list[Deformation]) -> None:
+def _tell(path: bytes, deformations: list[Deformation]) -> None:
     from qbe.audio.chain import describe
     from qbe.errors import display
 
-    _warn(f"{display(path)}: {describe(deformations)}")
+    say(f"{display(path)}: {describe(deformations)}")

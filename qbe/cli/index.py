@@ -8,6 +8,7 @@ import typer
 
 from qbe.cli.app import command
 from qbe.cli.inputs import stdin
+from qbe.cli.outputs import say
 from qbe.errors import LibraryError, UsageError
 
 
@@ -46,7 +47,7 @@ def _build(path: str) -> int:
     reader = StreamReader(stdin(), "embeddings")
     built = build_library(path, reader.header, reader.embeddings())
     if built.repeated:
-        typer.echo(f"qbe: {path}: {built.repeated} segments came more than once and are kept once", err=True)
+        say(f"{path}: {built.repeated} segments came more than once and are kept once")
     if reader.failed:
-        typer.echo(f"qbe: {path}: written without the {reader.failed} inputs that could not be read", err=True)
+        say(f"{path}: written without the {reader.failed} inputs that could not be read")
     return 0

@@ -15,6 +15,11 @@ from qbe.errors import QbeError, UsageError, display
 Cell = str | float | int | bytes  # bytes: a path, written as it came
 
 
+def say(message: object) -> None:
+    """One line for people, on stderr."""
+    print(f"qbe: {message}", file=sys.stderr)
+
+
 class Report:
     """Says what was skipped, one line each on stderr, and counts it."""
 
@@ -22,7 +27,7 @@ class Report:
         self.failed = 0
 
     def __call__(self, error: QbeError) -> None:
-        print(f"qbe: {error}", file=sys.stderr)
+        say(error)
         self.failed += 1
 
     @property

@@ -106,6 +106,11 @@ def _floats(value: object) -> NDArray[np.float32]:
     return value
 
 
+def is_stream(beginning: bytes) -> bool:
+    """Whether bytes begin like a stream: with a msgpack map. No audio format does."""
+    return bool(beginning) and beginning[0] >> 4 == 0b1000
+
+
 class StreamWriter:
     """Writes the header at once, then records, and the end record when the block is left without an error.
 
