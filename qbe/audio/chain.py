@@ -11,13 +11,15 @@ from itertools import groupby
 
 import numpy as np
 
-from qbe.audio.deformation import SEGMENT_SECONDS, Shares, check, deformed, draw, draw_near
+from qbe.audio.deformation import SEGMENT_SECONDS, check, deformed
+from qbe.audio.recipe import DEFORMATIONS, Recipe, choose, draw, draw_near
 from qbe.errors import UsageError
 from qbe.streams.records import Deformation, Segment
 
 # Hears of a sound's path and what is done to it.
 Tell = Callable[[bytes, list[Deformation]], None]
 
+ALONE = [change for change in DEFORMATIONS if change != "mix"]  # need no other sound
 MIX_DB = -6.0  # of a sound that is mixed in without a level
 
 
@@ -34,7 +36,7 @@ def drawn(steps: Iterable[Step], rng: np.random.Generator, seconds: float) -> li
     out: list[Deformation] = []
     for step in steps:
         if step.name == "random":
-            out += draw(rng, Shares(), at_least_one=True)
+            out += [draw(rng, Recipe(), change) for change in choose(rng, Recipe(), ALONE)]
         elif step.name == "near":
             out.append(draw_near(rng, min(_distance(step), max(0.0, seconds - SEGMENT_SECONDS))))
         else:

@@ -1,15 +1,14 @@
-"""Deformations: what may be done to a sound, drawn and applied apart.
+"""Deformations: what may be done to a sound.
 
-A Deformation record says what was done in full: applied again to the same sound it gives the same samples. `draw`
-makes the ones that training uses. Operations work on a `Sound` of any rate, channels and length; pitch and tempo come
-from an engine, the fast one for training or the studio one for ears.
+A Deformation record says what was done in full: applied again to the same sound it gives the same samples (those that
+training uses are drawn by `qbe.audio.recipe`). Operations work on a `Sound` of any rate, channels and length; pitch and
+tempo come from an engine, the fast one for training or the studio one for ears.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain, count
 from typing import Protocol
 
@@ -22,11 +21,6 @@ from qbe.audio.segmentation import SAMPLE_RATE, WINDOW
 from qbe.audio.sound import Sound, fitted, from_samples, open_sound, part
 from qbe.errors import AudioError, UsageError, display
 from qbe.streams.records import Audio, Deformation
-
-# What training draws: mild enough to keep a sound's class, wide enough that pitch and tempo do not decide.
-MAX_SEMITONES = 8.0
-MAX_STRETCH = 1.5
-SNR_DB = (5.0, 30.0)
 
 SEGMENT_SECONDS = WINDOW / SAMPLE_RATE
 
@@ -106,20 +100,25 @@ def _filtered(sound: Sound, impulse: NDArray[np.float32], delay: int) -> Iterato
         skip -= min(skip, len(out))
 
 
-def mix(sound: Sound, path: bytes, db: float) -> Sound:
+def mix(sound: Sound, other: Sound, db: float) -> Sound:
     """Another sound under this one, `db` against its mean power, repeated where it is shorter, at this one's rate and
-    channels (mono spreads to all; others are averaged where the numbers differ)."""
-    other = _at_rate(open_sound(path), sound.sample_rate)
-    if not (power := other.power):
-        raise AudioError(f"{display(path)}: only digital silence: nothing to mix in")
-    level = np.float32(math.sqrt(sound.power / power) * 10 ** (db / 20))
+    channels (mono spreads to all; others are averaged where the numbers differ). Of silence nothing is to be heard."""
+    under = _at_rate(other, sound.sample_rate)
+    level = np.float32(math.sqrt(sound.power / under.power) * 10 ** (db / 20)) if under.power else np.float32(0)
 
     def blocks() -> Iterator[Audio]:
-        under = _Repeated(other)
+        repeated = _Repeated(under)
         for block in sound.blocks():
-            yield block + level * _in_channels(under.read(len(block)), sound.channels)
+            yield block + level * _in_channels(repeated.read(len(block)), sound.channels)
 
     return _like(sound, blocks)
+
+
+def _mix_file(sound: Sound, path: bytes, db: float) -> Sound:
+    other = open_sound(path)
+    if not other.power:
+        raise AudioError(f"{display(path)}: only digital silence: nothing to mix in")
+    return mix(sound, other, db)
 
 
 class _Repeated:
@@ -143,6 +142,8 @@ def _in_channels(samples: Audio, channels: int) -> Audio:
 
 
 def _at_rate(sound: Sound, sample_rate: int) -> Sound:
+    if sound.sample_rate == sample_rate:
+        return sound
     frames = round(sound.frames * sample_rate / sound.sample_rate)
 
     def blocks() -> Iterator[Audio]:
@@ -175,7 +176,7 @@ OPERATIONS: dict[str, Callable[..., Sound]] = {
     "noise": lambda sound, _, snr_db, seed: add_noise(sound, snr_db, seed),
     "gain": lambda sound, _, db: gain(sound, db),
     "eq": lambda sound, _, db_per_octave: tilt(sound, db_per_octave),
-    "mix": lambda sound, _, path, db: mix(sound, path, db),
+    "mix": lambda sound, _, path, db: _mix_file(sound, path, db),
     "near": lambda sound, _, offset: near(sound, offset),
 }
 
@@ -193,38 +194,6 @@ def check(deformation: Deformation) -> None:
 def deformed(audio: Audio, sample_rate: int, deformations: Iterable[Deformation]) -> Audio:
     """A mono segment, float32 [n], by the fast engine: float32 [m]."""
     return apply(from_samples(audio[:, None], sample_rate), deformations, FAST).samples()[:, 0]
-
-
-@dataclass(frozen=True)
-class Shares:
-    """How often each deformation is drawn; they combine."""
-
-    pitch: float = 0.5
-    stretch: float = 0.5
-    noise: float = 0.15
-
-
-def draw(rng: np.random.Generator, shares: Shares, *, at_least_one: bool) -> list[Deformation]:
-    """The deformations of one positive, as training draws them."""
-    draws = ((shares.pitch, draw_pitch), (shares.stretch, draw_stretch), (shares.noise, draw_noise))
-    drawn = [draw_one(rng) for share, draw_one in draws if rng.random() < share]
-    return drawn or ([draw_pitch(rng)] if at_least_one else [])
-
-
-def draw_pitch(rng: np.random.Generator) -> Deformation:
-    return Deformation("pitch", {"semitones": rng.uniform(-MAX_SEMITONES, MAX_SEMITONES)})
-
-
-def draw_stretch(rng: np.random.Generator) -> Deformation:
-    return Deformation("stretch", {"factor": float(MAX_STRETCH ** rng.uniform(-1, 1))})
-
-
-def draw_noise(rng: np.random.Generator) -> Deformation:
-    return Deformation("noise", {"snr_db": rng.uniform(*SNR_DB), "seed": int(rng.integers(2**31))})
-
-
-def draw_near(rng: np.random.Generator, seconds: float) -> Deformation:
-    return Deformation("near", {"offset": rng.uniform(0, seconds)})
 
 
 def duration_factor(deformations: Iterable[Deformation]) -> float:

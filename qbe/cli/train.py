@@ -2,117 +2,259 @@
 
 from __future__ import annotations
 
+import json
 import os
+import tempfile
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from qbe.cli.app import FilesFrom, Inputs, NullNames, Quiet, command
 from qbe.cli.inputs import sound_files, stdin
-from qbe.cli.outputs import Report, clock, progress
+from qbe.cli.outputs import Report, clock, progress, say, write_lines
 from qbe.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from qbe.errors import OnError
+    from qbe.learn.session import Session, Summary
+    from qbe.learn.settings import Settings
     from qbe.learn.training import Progress
     from qbe.streams.records import Segment
 
-
-class Balance(StrEnum):
-    """How the chance of a file to give the next anchor depends on its duration."""
-
-    duration = "duration"
-    sqrt = "sqrt"
+DEFAULT_MINUTES = 60.0
+Balance = StrEnum("Balance", ["duration", "sqrt", "folder"])
+Loss = StrEnum("Loss", [("cosine", "cosine"), ("l2", "l2"), ("nt_xent", "nt-xent")])
+Mining = StrEnum("Mining", [("none", "none"), ("semi_hard", "semi-hard"), ("hardest", "hardest")])
+Device = StrEnum("Device", ["auto", "cpu", "cuda"])
 
 
 @command("train")
 def train(
-    output: Annotated[str, typer.Option("-o", "--output", metavar="MODEL", help="The ONNX model to write.")],
     inputs: Inputs = None,
+    output: Annotated[str | None, typer.Option("-o", "--output", metavar="MODEL", help="The model to write.")] = None,
     files_from: FilesFrom = None,
     null: NullNames = False,
     steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Train for N batches.")] = None,
     minutes: Annotated[
         float | None, typer.Option(metavar="M", min=0.01, help="Train for M minutes.  [default: 60]")
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of everything that is drawn.")] = 0,
-    balance: Annotated[
-        Balance, typer.Option(help="Draw files by their duration, or by its square root.")
-    ] = Balance.duration,
-    name: Annotated[str | None, typer.Option(help="What the model calls itself.  [default: MODEL's file name]")] = None,
-    licence: Annotated[str, typer.Option(help="The licence of the model, kept in the file.")] = "unstated",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped.")] = False,
+    recipe: Annotated[
+        str | None, typer.Option(metavar="RECIPE", help="How positives are made: pitch=0.5,noise=0.2 or a TOML file.")
+    ] = None,
+    near: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0.0, help="Reach of proximity.  [default: 10]")
+    ] = None,
+    balance: Annotated[Balance | None, typer.Option(help="What files are drawn by.  [default: duration]")] = None,
+    loss: Annotated[Loss | None, typer.Option(help="[default: cosine]")] = None,
+    mining: Annotated[Mining | None, typer.Option(help="Of negatives, for triplets.  [default: semi-hard]")] = None,
+    margin: Annotated[
+        float | None, typer.Option(metavar="M", min=1e-3, max=4, help="Of triplets.  [default: cosine 0.25, l2 0.1]")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(metavar="T", min=1e-3, max=10, help="Of nt-xent.  [default: 0.1]")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(metavar="N", min=2, max=65536, help="Pairs.  [default: 128]")] = None,
+    learning_rate: Annotated[float | None, typer.Option(metavar="R", min=1e-7, max=1, help="[default: 0.002]")] = None,
+    learn_filterbank: Annotated[bool, typer.Option("--learn-filterbank", help="Train the wavelets too.")] = False,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Of everything that is drawn.  [default: 0]")
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where to train; auto: on a GPU if there is one.")] = Device.auto,
+    cache: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="For decoded sounds.  [default: $XDG_CACHE_HOME/qbe]")
+    ] = None,
+    audition: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write a few pairs as WAV, to hear; do not train.")
+    ] = None,
+    log: Annotated[str | None, typer.Option(metavar="FILE", help="Append a JSON line a step.")] = None,
+    plot: Annotated[str | None, typer.Option(metavar="FILE", help="Draw loss, recall and mining as SVG.")] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Quantise the encoder.")] = False,
+    name: Annotated[str | None, typer.Option(help="What the model calls itself.  [default: MODEL's file name]")] = None,
+    licence: Annotated[str | None, typer.Option(help="The licence of the model, kept in the file.")] = None,
     quiet: Quiet = False,
 ) -> int:
     """Train a model on sounds without labels (files, folders, or a stream of segments on stdin).
 
-    The sounds are decoded once into the folder MODEL.training, where a checkpoint is kept every three minutes; a
-    training that was stopped goes on with --resume. The folder goes when the model is written.
+    Sounds are decoded once. A checkpoint is kept in the folder MODEL.training, every three minutes and on Ctrl-C: go on
+    with --resume. Qbe(1) says what a recipe may hold.
 
     Examples: qbe train ~/sounds -o mine.onnx --minutes 60
 
     qbe train -o mine.onnx --resume
+
+    qbe train ~/sounds --recipe proximity=0.6,pitch=0.5,mix=0.2 --audition pairs/
     """
+    choices = {
+        "recipe": recipe, "near": near, "balance": balance, "loss": loss, "mining": mining, "margin": margin,
+        "temperature": temperature, "batch": batch, "learning_rate": learning_rate,
+        "learn_filterbank": learn_filterbank or None, "seed": seed, "name": name, "licence": licence,
+    }  # fmt: skip
+    given = {option: value for option, value in choices.items() if value is not None}
     if steps and minutes:
         raise UsageError("--steps and --minutes: give one of them")
+    if resume and (inputs or files_from or audition or given):
+        what = ", ".join("--" + option.replace("_", "-") for option in given) or "any sounds"
+        raise UsageError(f"--resume goes on with the sounds and choices it began with: leave out {what}")
+    if not output and not audition:
+        raise UsageError("name the model to write: -o MODEL")
+    _check_packages(plot)
+    from qbe.learn.devices import open_device
+    from qbe.learn.session import Session
+
+    report, tell = Report(), (lambda _: None) if quiet else say
+    sounds = _Sounds(inputs, files_from, null, quiet, report, cache, tell)
+    if audition:
+        _audition(sounds, _settings(given, steps, minutes), audition)
+        return report.exit_code
+    assert output
+    session = Session(Path(output), open_device(device.value))
+    with open(log, "a", buffering=1) if log else nullcontext() as lines:
+        if resume:
+            session.take_up(steps, minutes)
+        else:
+            _begin(session, sounds, _settings({"name": Path(output).stem, **given}, steps, minutes))
+        with progress("train", 1.0, quiet) as update:
+            for state in session.train():
+                update(state.done, _note(state))
+                _heed(state, lines)
+        _tell_summary(session.finish(int8=int8, plot=plot), output, tell)
+    return report.exit_code
+
+
+def _check_packages(plot: str | None) -> None:
     # Threads that spin while they wait would starve the process that makes the batches. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     try:
         import onnx  # noqa: F401
         import torch  # noqa: F401
+
+        if plot:
+            import matplotlib  # noqa: F401
     except ImportError as error:
         raise UsageError(f"training needs {error.name}: pip install 'qbe[train]'") from None
-    from qbe.learn.session import Session
-    from qbe.learn.training import Settings
-    from qbe.learn.triplets import Recipe
-
-    report, session = Report(), Session(Path(output))
-    if resume:
-        if inputs or files_from:
-            raise UsageError("--resume goes on with the sounds it began with: name none")
-        session.take_up(steps, minutes)
-    else:
-        length = {"steps": steps} if steps else {"minutes": minutes or 60.0}
-        settings = Settings(**length, seed=seed, recipe=Recipe(balance=balance.value))
-        session.begin(_segments(inputs, files_from, null, quiet, report), settings)
-    with progress("train", 1.0, quiet) as update:
-        for state in session.train():
-            update(state.done, _note(state))
-    session.finish(name or Path(output).stem, licence)
-    return report.exit_code
 
 
-def _segments(
-    inputs: list[str] | None, files_from: str | None, null: bool, quiet: bool, report: Report
-) -> Iterator[Segment]:
-    """What there is to learn from, whole windows one after the other."""
-    from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, segments
-    from qbe.streams.framing import StreamReader
+def _settings(given: dict[str, Any], steps: int | None, minutes: float | None) -> Settings:
+    from qbe.audio.recipe import read_recipe
+    from qbe.learn.settings import Settings
 
-    if not inputs and not files_from:
+    if steps is None and minutes is None:
+        minutes = DEFAULT_MINUTES
+    choices = {option: getattr(value, "value", value) for option, value in given.items()}
+    if "recipe" in choices:
+        choices["recipe"] = read_recipe(choices["recipe"])
+    return Settings(steps=steps, minutes=minutes, **choices)
+
+
+class _Sounds:
+    """What there is to learn from: named files, or a stream on stdin."""
+
+    def __init__(
+        self,
+        inputs: list[str] | None,
+        files_from: str | None,
+        null: bool,
+        quiet: bool,
+        report: Report,
+        cache: Path | None,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.are_named = bool(inputs or files_from)
+        self.named = (inputs, files_from, null)
+        self.quiet, self.report, self.cache, self.tell = quiet, report, cache, tell
+
+    def decoded(self) -> Path:
+        """The folder with the decoded files."""
+        from qbe.learn.cache import decode_once, default_cache
+
+        paths = sound_files(*self.named, self.report)
+        if not paths:
+            raise UsageError("no sounds to learn from among what was named")
+        return decode_once(
+            paths,
+            self.cache or default_cache(),
+            lambda on_error: self._cut(paths, on_error),
+            self.report,
+            self.tell,
+        )
+
+    def _cut(self, paths: list[bytes], on_error: OnError) -> Iterator[Segment]:
+        from qbe.audio.segmentation import WINDOW, segments
+
+        with progress("decode", len(paths), self.quiet) as update:
+
+            def counted() -> Iterator[bytes]:
+                for done, path in enumerate(paths):
+                    update(done, f"{done} of {len(paths)} files")
+                    yield path
+
+            yield from segments(counted(), on_error, hop=WINDOW)
+
+    def stream(self) -> Iterable[Segment]:
+        """Segments from stdin. UsageError where they are of another rate."""
+        from qbe.audio.segmentation import SAMPLE_RATE
+        from qbe.streams.framing import StreamReader
+
         reader = StreamReader(stdin(), "segments")
         if reader.header.sample_rate != SAMPLE_RATE:
             raise UsageError(f"the segments are at {reader.header.sample_rate} Hz; training takes {SAMPLE_RATE} Hz")
-        yield from reader.segments()
-        return
-    paths = sound_files(inputs, files_from, null, report)
-    with progress("decode", len(paths), quiet) as update:
+        return reader.segments()
 
-        def counted() -> Iterator[bytes]:
-            for done, path in enumerate(paths):
-                update(done, f"{done} of {len(paths)} files")
-                yield path
 
-        yield from segments(counted(), report, hop=WINDOW)
+def _begin(session: Session, sounds: _Sounds, settings: Settings) -> None:
+    session.check_free()
+    if sounds.are_named:
+        session.begin(sounds.decoded(), settings)
+    else:
+        session.begin_with(sounds.stream(), settings)
+
+
+def _audition(sounds: _Sounds, settings: Settings, folder: Path) -> None:
+    from qbe.learn.audition import write_pairs
+    from qbe.learn.corpus import open_corpus, write_corpus
+
+    with tempfile.TemporaryDirectory() as temporary:
+        named = sounds.are_named
+        corpus = open_corpus(sounds.decoded()) if named else write_corpus(sounds.stream(), Path(temporary))
+        write_lines(
+            (bytes(pair.anchor), bytes(pair.positive), pair.changes, f"{pair.start:.3f}", pair.path)
+            for pair in write_pairs(corpus, settings, folder)
+        )
+
+
+def _heed(state: Progress, log: Any) -> None:
+    """Into the log; warnings to stderr."""
+    if state.warning:
+        say(state.warning)
+    if log:
+        rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in vars(state).items() if v is not None}
+        log.write(json.dumps(rounded) + "\n")
 
 
 def _note(state: Progress) -> str:
     left = state.seconds * (1 / state.done - 1) if state.done else 0.0
+    recall = "" if state.recall is None else f"recall@1 {state.recall:.2f}, "
     return (
-        f"step {state.step}, loss {state.loss:.3f}, margin violations {state.violations:.0%}, "
+        f"step {state.step}, loss {state.loss:.3f}, active {state.active:.0%}, {recall}"
         f"{state.views_per_second:.0f} segments/s, {clock(left)} left"
     )
+
+
+def _tell_summary(summary: Summary, output: str, tell: Callable[[str], None]) -> None:
+    tell(
+        f"{summary.steps} steps in {clock(summary.seconds)}, {summary.views_per_second:.0f} segments/s, "
+        f"{summary.waiting:.1%} of the time waiting for data"
+    )
+    tell(f"loss {summary.first_loss:.3f} at first, {summary.last_loss:.3f} at last (means of {summary.averaged} steps)")
+    if summary.recall is None:
+        tell("recall not measured: too few files to hold some out, or too few steps")
+    else:
+        tell(f"recall@1 of held-out segments, deformed, among their originals: {summary.recall:.3f}")
+    tell(f"wrote {output}, {summary.size / 1e6:.1f} MB, {summary.quality}")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import mmap
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qbe.errors import TrainingError
+from qbe.learn.settings import Balance
 from qbe.streams.records import Audio, Segment
 
-Balance = Literal["duration", "sqrt"]
+HELD_OUT = 0.05  # of all files
+FEW_FILES = 5  # from so many on, one is held out
 
 # An unbroken stretch of one file: its place there (start) and in the decoded audio (offset), in samples.
 RUN = np.dtype([("file", np.int32), ("start", np.int64), ("offset", np.int64), ("length", np.int64)])
@@ -22,10 +25,11 @@ RUN = np.dtype([("file", np.int32), ("start", np.int64), ("offset", np.int64), (
 
 @dataclass(frozen=True)
 class Corpus:
-    """audio : int16 [N], all runs one after the other; runs : RUN [R]"""
+    """audio : int16 [N], all runs one after the other; runs : RUN [R]; paths : of the files that runs speak of [F]"""
 
     audio: NDArray[np.int16]
     runs: NDArray[np.void]
+    paths: list[bytes]
 
     def read(self, run: int, start: int, length: int) -> Audio:
         """Samples from `start` on (0: the run's beginning), zeros beyond the run's end: float32 [length]."""
@@ -36,14 +40,41 @@ class Corpus:
         out *= 1 / 32768
         return out
 
+    def forget(self) -> None:
+        """Give back the memory of pages that were read: else a long training holds the whole corpus."""
+        mapped = getattr(self.audio, "_mmap", None)
+        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+    def held_out(self) -> NDArray[np.bool_]:
+        """Which files are never trained on, [F]: one in twenty, the same ones whatever else is there."""
+        count = max(1, round(HELD_OUT * len(self.paths))) if len(self.paths) >= FEW_FILES else 0
+        order = sorted(range(len(self.paths)), key=lambda k: hashlib.sha256(self.paths[k]).digest())
+        held = np.zeros(len(self.paths), bool)
+        held[order[:count]] = True
+        return held
+
     def weights(self, balance: Balance) -> NDArray[np.float64]:
-        """The chance of every run to give the next anchor, [R]: its share of its file's weight, which is the file's
-        duration or the square root of it."""
-        length = self.runs["length"].astype(np.float64)
-        of_file = np.bincount(self.runs["file"], length)[self.runs["file"]]
-        weight = length if balance == "duration" else length / np.sqrt(of_file)
+        """The chance of every run to give the next anchor, [R], zero for held-out files.
+
+        Files weigh by duration, by its square root, or by duration within folders that all weigh the same.
+        """
+        length = self.runs["length"] * ~self.held_out()[self.runs["file"]]
+        weight = length.astype(np.float64)
+        if balance == "sqrt":
+            weight /= np.sqrt(np.bincount(self.runs["file"], self.runs["length"])[self.runs["file"]])
+        elif balance == "folder":
+            _, folder_of = np.unique([os.path.dirname(path) for path in self.paths], return_inverse=True)
+            folder = folder_of[self.runs["file"]]
+            weight /= np.maximum(1, np.bincount(folder, length))[folder]
         share: NDArray[np.float64] = weight / weight.sum()
         return share
+
+    @property
+    def hours(self) -> float:
+        from qbe.audio.segmentation import SAMPLE_RATE
+
+        return len(self.audio) / SAMPLE_RATE / 3600
 
 
 def write_corpus(segments: Iterable[Segment], folder: Path) -> Corpus:
@@ -64,18 +95,29 @@ def write_corpus(segments: Iterable[Segment], folder: Path) -> Corpus:
                 known = 0
             last = file
             fresh = segment.audio[known : segment.length]
-            np.clip(np.rint(fresh * 32768), -32768, 32767).astype("<i2").tofile(out)
+            out.write(np.clip(np.rint(fresh * 32768), -32768, 32767).astype("<i2").tobytes())
             written += len(fresh)
             runs[-1][3] += len(fresh)
             end = segment.start + max(known, segment.length)
-    np.save(folder / "runs.npy", np.array([tuple(run) for run in runs], RUN))
+    (folder / "paths").write_bytes(b"".join(path + b"\0" for path in files))
+    with open(folder / "runs.npy", "wb") as out:
+        np.save(out, np.array([tuple(run) for run in runs], RUN))
     return open_corpus(folder)
 
 
 def open_corpus(folder: Path) -> Corpus:
-    """The corpus that `write_corpus` left in `folder`. TrainingError where it holds too little to learn from."""
-    runs = np.load(folder / "runs.npy")
-    if len(np.unique(runs["file"])) < 2:
-        raise TrainingError("training needs at least two files with sound: the negatives come from other files")
-    size = os.path.getsize(folder / "audio.i16") // 2
-    return Corpus(np.memmap(folder / "audio.i16", "<i2", "r", shape=(size,)), runs)
+    """The corpus that `write_corpus` left in `folder`. TrainingError where it is gone, or too little to learn from."""
+    try:
+        paths = (folder / "paths").read_bytes().split(b"\0")[:-1]
+        runs = np.load(folder / "runs.npy")
+        size = os.path.getsize(folder / "audio.i16") // 2
+    except OSError as error:
+        raise TrainingError(
+            f"{error.filename}: {error.strerror}: the decoded sounds are gone; remove what is left and begin again"
+        ) from None
+    if len(paths) < 2:
+        raise TrainingError(
+            f"training needs sound in at least two files, and there is some in {len(paths)}: the negatives come from "
+            "other files"
+        )
+    return Corpus(np.memmap(folder / "audio.i16", "<i2", "r", shape=(size,)), runs, paths)

@@ -15,18 +15,24 @@ from qbe.encoder import load_encoder
 from qbe.errors import ModelError
 from qbe.learn import filterbank
 from qbe.learn.network import DIMENSION, WIDTHS, Network
+from qbe.learn.quantisation import quantised
 from qbe.saving import save_file
 from qbe.streams.records import Audio
 
 OPSET = 17
+REAL = 64  # segments of sound that torch and onnxruntime are compared on
 PARITY = 1e-4  # the furthest that any number of an embedding may lie from torch's
 
 
-def export(network: Network, path: str, *, name: str, licence: str, training: dict[str, object]) -> None:
+def export(
+    network: Network, path: str, *, name: str, licence: str, training: dict[str, object], sounds: Audio, int8: bool
+) -> str:
     """Write `network` to `path` as ONNX: `audio` float32 [batch, samples] -> `embedding` float32 [batch, D].
 
-    The file takes its place only after onnxruntime has given the same embeddings as torch for noise, a tone, a click
-    and silence; ModelError where it has not.
+    The file takes its place only after onnxruntime has given the same embeddings as torch for `sounds`, real segments
+    [n, WINDOW], and for noise, a tone, a click and silence. With `int8` the encoder is then quantised.
+
+    Gives how near the file comes to the network, in words. ModelError where that is not near enough.
     """
     network.eval()
     metadata = {
@@ -39,11 +45,16 @@ def export(network: Network, path: str, *, name: str, licence: str, training: di
         "training": json.dumps(training),
     }
     model = onnx_bytes(network, metadata)
-    difference = parity(network, model)
+    difference = parity(network, model, np.concatenate([probe_sounds(), sounds[:REAL]]))
     if not difference < PARITY:
         raise ModelError(f"{path}: not written: ONNX differs from torch by {difference:.2g}, more than {PARITY:g}")
+    quality = f"at most {difference:.1g} from torch on {REAL} real segments"
+    if int8:
+        model, cosine = quantised(model, sounds)
+        quality += f"; int8, cosine to 32 bits at least {cosine:.4f}"
     with save_file(path) as file:
         file.write(model)
+    return quality
 
 
 def filterbank_parameters() -> dict[str, object]:
@@ -78,9 +89,8 @@ def onnx_bytes(network: Network, metadata: dict[str, str]) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def parity(network: Network, model: bytes) -> float:
-    """The largest difference between torch's and onnxruntime's embeddings of a few unlike sounds."""
-    sounds = probe_sounds()
+def parity(network: Network, model: bytes, sounds: Audio) -> float:
+    """The largest difference between torch's and onnxruntime's embeddings of sounds, [n, WINDOW]."""
     with torch.no_grad():
         expected = network(torch.from_numpy(sounds)).numpy()
     return float(np.abs(load_encoder(model).embed(sounds) - expected).max())

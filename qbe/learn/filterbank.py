@@ -1,4 +1,4 @@
-"""A frozen bank of log-spaced Morlet wavelets as strided 1-D convolutions: samples -> log-power scalogram.
+"""A bank of log-spaced Morlet wavelets as strided 1-D convolutions: samples -> log-power scalogram.
 
 A wavelet of low frequency is long and its output changes slowly, so it runs on a decimated signal and is sampled
 seldom; one of high frequency runs at the full rate. Every group of filters is pooled to one common hop.
@@ -80,12 +80,12 @@ class BlockConv(nn.Module):
         self.stride = stride
         self.padding = (lead // stride, blocks - 1 - lead // stride)
         weight = taps.reshape(len(kernels), blocks, stride).transpose(0, 2, 1)
-        self.register_buffer("weight", torch.tensor(weight, dtype=torch.float32).contiguous())
+        frozen = torch.tensor(weight, dtype=torch.float32).contiguous()
+        self.weight = nn.Parameter(frozen, requires_grad=False)
 
     def forward(self, x: Tensor) -> Tensor:
         blocks = x.reshape(x.shape[0], -1, self.stride).transpose(1, 2)
-        weight: Tensor = self.weight  # type: ignore[assignment]
-        return functional.conv1d(functional.pad(blocks, self.padding), weight)
+        return functional.conv1d(functional.pad(blocks, self.padding), self.weight)
 
 
 class Decimator(nn.Module):

@@ -1,4 +1,4 @@
-"""The triplet loss and where its negatives come from."""
+"""What a batch is measured by: triplets with negatives mined out of the batch, or NT-Xent."""
 
 from __future__ import annotations
 
@@ -8,47 +8,87 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from qbe.learn.settings import Mining, Settings
+
 
 @dataclass(frozen=True)
-class TripletLoss:
-    """loss : scalar, the mean over kept triplets; kept, violations : shares of all anchors and of the kept triplets"""
+class Views:
+    """Both sides of every pair of a batch, N = 2 B of them; each is the anchor of its other side.
+
+    similarity : [N, N], cosine of all views
+    positive : [N], cosine with the other side
+    allowed : bool [N, N], False for views of one file, which are never each other's negatives
+    """
+
+    similarity: Tensor
+    positive: Tensor
+    allowed: Tensor
+
+    @property
+    def mean_cosine(self) -> float:
+        """Of views of different files; near 1 where all embeddings have become one."""
+        return float(self.similarity.detach()[self.allowed].mean()) if self.allowed.any() else 0.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """loss : scalar; active : the share of all views that it still pulls at"""
 
     loss: Tensor
-    kept: float
-    violations: float
+    active: float
 
 
-def semi_hard_negatives(similarity: Tensor, positive: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
-    """For each anchor the nearest allowed candidate that is still further away than its positive.
-
-    similarity : [A, N], cosine of every anchor with every candidate
-    positive : [A], cosine with the positive
-    allowed : bool [A, N], False for candidates of the anchor's own file
-
-    Returns the index of the negative [A] and whether there is one, bool [A]. Several anchors may share a negative
-    (Schroff et al., "FaceNet", arXiv 1503.03832).
-    """
-    candidates = similarity.masked_fill(~allowed | (similarity >= positive[:, None]), -torch.inf)
-    nearest, index = candidates.max(1)
-    return index, nearest > -torch.inf
-
-
-def triplet_loss(anchors: Tensor, positives: Tensor, files: Tensor, margin: float) -> TripletLoss:
-    """Hinge on cosine distance, max(0, margin + d(a, p) - d(a, n)), with semi-hard negatives out of the whole batch.
-
-    anchors, positives : [B, D], unit norm; each of a pair is also the anchor of the other
-    files : [B]
-
-    An anchor without a semi-hard negative is left out; with none at all the loss is zero.
-    """
-    views = torch.cat([anchors, positives])
-    owners = torch.cat([files, files])
-    similarity = views @ views.T
+def compare(anchors: Tensor, positives: Tensor, files: Tensor) -> Views:
+    """anchors, positives : [B, D], unit norm; files : [B], which file each pair is from"""
+    views, owners = torch.cat([anchors, positives]), torch.cat([files, files])
     positive = (anchors * positives).sum(1).repeat(2)
-    with torch.no_grad():
-        allowed = owners[:, None] != owners[None, :]
-        negative, found = semi_hard_negatives(similarity, positive, allowed)
-    hinge = functional.relu(margin - positive + similarity.gather(1, negative[:, None])[:, 0])[found]
-    kept = int(found.sum())
-    loss = hinge.sum() / max(1, kept)
-    return TripletLoss(loss, kept / len(views), float((hinge > 0).float().mean()) if kept else 0.0)
+    return Views(views @ views.T, positive, owners[:, None] != owners[None, :])
+
+
+def mine(views: Views, mining: Mining) -> tuple[Tensor, Tensor]:
+    """For each view the index of its negative [N], and whether there is one, bool [N]. Several may share a negative.
+
+    none : the next view of another file, in the batch's order, which is random
+    semi-hard : the nearest that is still further away than the positive (Schroff et al., arXiv 1503.03832)
+    hardest : the nearest
+    """
+    similarity = views.similarity.detach()
+    if mining == "none":
+        count = len(similarity)
+        place = torch.arange(count, device=similarity.device)
+        similarity = -((place[None, :] - place[:, None]) % count).float()
+    elif mining == "semi-hard":
+        similarity = similarity.masked_fill(similarity >= views.positive.detach()[:, None], -torch.inf)
+    best, index = similarity.masked_fill(~views.allowed, -torch.inf).max(1)
+    return index, best > -torch.inf
+
+
+def triplet_loss(views: Views, settings: Settings) -> Outcome:
+    """max(0, margin + d(a, p) - d(a, n)), d the cosine distance or the squared L2 distance, which is twice that.
+
+    The mean over the views that have a negative; without any, zero.
+    """
+    scale = 2.0 if settings.loss == "l2" else 1.0
+    negative, found = mine(views, settings.mining)
+    gap = views.positive - views.similarity.gather(1, negative[:, None])[:, 0]
+    hinge = functional.relu(settings.hinge - scale * gap)[found]
+    return Outcome(hinge.sum() / max(1, len(hinge)), int((hinge > 0).sum()) / len(found))
+
+
+def nt_xent(views: Views, temperature: float) -> Outcome:
+    """Cross-entropy of finding the other side among the views of all other files (Chen et al., arXiv 2002.05709).
+
+    `active` is the share of views that have a negative nearer than their positive.
+    """
+    negatives = views.similarity.masked_fill(~views.allowed, -torch.inf)
+    logits = torch.cat([views.positive[:, None], negatives], 1) / temperature
+    target = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
+    wrong = negatives.detach().amax(1) > views.positive.detach()
+    return Outcome(functional.cross_entropy(logits, target), float(wrong.float().mean()))
+
+
+def batch_loss(views: Views, settings: Settings) -> Outcome:
+    """The loss that the settings ask for."""
+    if settings.loss == "nt-xent":
+        return nt_xent(views, settings.temperature)
+    return triplet_loss(views, settings)

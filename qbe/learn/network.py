@@ -57,13 +57,21 @@ class Encoder(nn.Module):
 
 
 class Network(nn.Module):
-    """Samples [B, L], L a multiple of 1024 -> [B, DIMENSION], unit norm."""
+    """Samples [B, L], L a multiple of 1024 -> [B, DIMENSION], unit norm.
 
-    def __init__(self) -> None:
+    The filter bank is frozen unless it is to be learned, from the wavelets on.
+    """
+
+    def __init__(self, *, learn_filterbank: bool = False) -> None:
         super().__init__()
         self.filterbank = FilterBank()
+        self.filterbank.groups.requires_grad_(learn_filterbank)
         self.encoder = Encoder()
 
+    def decibels(self, audio: Tensor) -> Tensor:
+        """What the encoder sees: [B, L] -> [B, 1, F, T]."""
+        return level_normalised(self.filterbank(audio))
+
     def forward(self, audio: Tensor) -> Tensor:
-        embedding: Tensor = self.encoder(level_normalised(self.filterbank(audio)))
+        embedding: Tensor = self.encoder(self.decibels(audio))
         return embedding

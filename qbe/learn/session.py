@@ -1,65 +1,188 @@
-"""One training from sounds to a model file, and the folder beside the model that lets it survive a stop."""
+"""One training from decoded sounds to a model file, and the folder beside the model that lets it survive a stop."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
+import signal
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
 
 from qbe.errors import TrainingError
-from qbe.learn.corpus import open_corpus, write_corpus
+from qbe.learn.corpus import Corpus, open_corpus, write_corpus
 from qbe.learn.export import export
-from qbe.learn.training import Progress, Settings, Training
-from qbe.streams.records import Segment
+from qbe.learn.plotting import Distances, plot_training
+from qbe.learn.settings import Settings
+from qbe.learn.training import Progress, Training, load_checkpoint
+from qbe.learn.triplets import HeldOut, Triplets
+from qbe.streams.records import Audio, Segment
+
+REAL_SOUNDS = 512  # that an exported model is checked on
+PICTURED_BATCHES = 8
 
 
 class Session:
-    """begin or take_up, then train, then finish.
+    """begin, begin_with or take_up; then train; then finish.
 
-    MODEL.training holds the decoded sounds and the last checkpoint; it is removed when the model is written.
+    The folder MODEL.training holds the last checkpoint and says where the decoded sounds are (in it, where they came
+    as a stream); it is removed when the model is written.
     """
 
-    def __init__(self, model: Path) -> None:
-        self.model = model
+    def __init__(self, model: Path, device: torch.device) -> None:
+        self.model, self.device = model, device
         self.folder = model.with_name(model.name + ".training")
         self.checkpoint = self.folder / "checkpoint.pt"
-        self.training: Training | None = None
+        self.training: Training
+        self.corpus: Corpus
+        self.last: Progress | None = None
 
-    def begin(self, segments: Iterable[Segment], settings: Settings) -> None:
-        """Decode the sounds. TrainingError where an unfinished training is in the way, or there is too little sound."""
+    def check_free(self) -> None:
+        """TrainingError where an unfinished training is in the way."""
         if self.checkpoint.exists():
             raise TrainingError(f"{self.folder}: an unfinished training: go on with --resume, or remove the folder")
+
+    def begin(self, sounds: Path, settings: Settings) -> None:
+        """With sounds that are decoded in the folder `sounds`. TrainingError where there is too little."""
+        self.check_free()
+        corpus = open_corpus(sounds)
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / "sounds").write_bytes(os.path.relpath(bytes(sounds), bytes(self.folder)))
+        self._prepare(corpus, settings)
+        self.training.save()
+
+    def begin_with(self, segments: Iterable[Segment], settings: Settings) -> None:
+        """With the sounds of a stream, which are kept in the folder."""
+        self.check_free()
         self.folder.mkdir(exist_ok=True)
         try:
             write_corpus(segments, self.folder)
+            self.begin(self.folder, settings)
         except BaseException:  # there is nothing yet that could be taken up
             shutil.rmtree(self.folder)
             raise
-        self.training = Training(open_corpus(self.folder), settings, self.checkpoint)
-        self.training.save()
 
     def take_up(self, steps: int | None, minutes: float | None) -> None:
         """Go on from the checkpoint, to a new end where one is given. TrainingError where there is none."""
-        if not self.checkpoint.exists():
-            raise TrainingError(f"{self.checkpoint}: no such checkpoint to resume; begin without --resume")
-        self.training = Training.resumed(open_corpus(self.folder), self.checkpoint)
+        state = load_checkpoint(self.checkpoint)
+        settings = Settings.restored(state["settings"])
         if steps or minutes:
-            self.training.settings = dataclasses.replace(self.training.settings, steps=steps, minutes=minutes)
+            settings = settings.until(steps, minutes)
+        sounds = Path(os.fsdecode((self.folder / "sounds").read_bytes()))
+        self._prepare(open_corpus(self.folder / sounds), settings)
+        self.training.restore(state)
+
+    def _prepare(self, corpus: Corpus, settings: Settings) -> None:
+        self.corpus = corpus
+        held_out = HeldOut(corpus) if corpus.held_out().any() else None
+        self.training = Training(Triplets(corpus, settings), held_out, settings, self.checkpoint, self.device)
 
     def train(self) -> Iterator[Progress]:
-        """Train to the end, one Progress a step."""
-        assert self.training
-        return self.training.run()
+        """Train to the end, one Progress a step. Ctrl-C and SIGTERM take effect after a step, when it is saved."""
+        with _Postponed() as signals:
+            for progress in self.training.run():
+                self.last = progress
+                yield progress
+                if signals.number:
+                    self.training.save()
+                    break
+        if signals.number:
+            signal.raise_signal(signals.number)
 
-    def finish(self, name: str, licence: str) -> None:
-        """Write the model and remove the folder."""
-        assert self.training
-        training = self.training
+    def finish(self, *, int8: bool, plot: str | None) -> Summary:
+        """Write the model, and the picture where one is wanted; remove the folder.
+
+        ModelError where the model would not do, see `export`; then the folder stays.
+        """
+        training, settings = self.training, self.training.settings
+        training.network.to("cpu")
         parameters = {
-            **dataclasses.asdict(training.settings),
+            **dataclasses.asdict(settings),
             "steps_done": training.step,
-            "hours": round(len(training.corpus.audio) / 16_000 / 3600, 3),
+            "minutes_done": round(training.seconds / 60, 1),
+            "hours": round(self.corpus.hours, 3),
         }
-        export(training.network, str(self.model), name=name, licence=licence, training=parameters)
+        names = {"name": parameters.pop("name"), "licence": parameters.pop("licence")}
+        quality = export(
+            training.network, str(self.model), training=parameters, sounds=self._real_sounds(), int8=int8, **names
+        )
+        if plot:
+            plot_training(plot, training.history, self._distances())
         shutil.rmtree(self.folder)
+        return self._summary(quality)
+
+    def _summary(self, quality: str) -> Summary:
+        training, loss = self.training, self.training.history.loss
+        averaged = min(50, len(loss))
+        return Summary(
+            steps=training.step,
+            seconds=training.seconds,
+            views_per_second=self.last.views_per_second if self.last else 0.0,
+            waiting=self.last.waiting if self.last else 0.0,
+            first_loss=float(np.mean(loss[:averaged])),
+            last_loss=float(np.mean(loss[-averaged:])),
+            averaged=averaged,
+            recall=training.history.recall[-1][1] if training.history.recall else None,
+            size=self.model.stat().st_size,
+            quality=quality,
+        )
+
+    def _real_sounds(self) -> Audio:
+        """Segments from anywhere in the sounds, float32 [REAL_SOUNDS, WINDOW]."""
+        triplets, rng = Triplets(self.corpus, self.training.settings), np.random.default_rng(0)
+        return np.stack([triplets.read(triplets.place(rng)) for _ in range(REAL_SOUNDS)])
+
+    def _distances(self) -> Distances:
+        """What the finished network makes of batches that it has not learned from."""
+        training = self.training
+        training.device = torch.device("cpu")
+        training.half = False
+        batches = Triplets(self.corpus, dataclasses.replace(training.settings, seed=training.settings.seed + 1))
+        return Distances.of(training, [batches[step] for step in range(PICTURED_BATCHES)])
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What came of a training.
+
+    steps, seconds : in all; views_per_second, waiting : of the last sitting, as in Progress
+    first_loss, last_loss : means over `averaged` steps
+    recall : as in Progress; size : of the model, bytes; quality : as `export` gives it
+    """
+
+    steps: int
+    seconds: float
+    views_per_second: float
+    waiting: float
+    first_loss: float
+    last_loss: float
+    averaged: int
+    recall: float | None
+    size: int
+    quality: str
+
+
+class _Postponed:
+    """Keeps Ctrl-C and SIGTERM until they are wanted; the second one is not kept."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self.handlers: dict[int, Any] = {}
+
+    def __enter__(self) -> _Postponed:
+        self.handlers = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.number = number
+        self.__exit__()
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler)

@@ -1,8 +1,7 @@
 """Anchors and their positives, drawn without labels.
 
-Three observations make the signal (Jansen et al., arXiv 1711.02209): pitch shift, time stretch and noise keep a sound's
-class, and sounds near in time share one. Everything happens in the time domain, with the functions of
-`qbe.audio.deformation`, so that what the network is taught can be heard.
+Everything happens in the time domain, with the functions of `qbe.audio.deformation`, so that what the network is taught
+can be heard.
 """
 
 from __future__ import annotations
@@ -16,28 +15,31 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from qbe.audio.deformation import Shares, deformed, draw, duration_factor
-from qbe.learn.corpus import Balance, Corpus
+from qbe.audio.deformation import FAST, apply, duration_factor, mix
+from qbe.audio.recipe import DEFORMATIONS, Recipe, choose, draw
+from qbe.audio.segmentation import SAMPLE_RATE, WINDOW
+from qbe.audio.sound import from_samples
+from qbe.learn.corpus import Corpus
+from qbe.learn.settings import Settings
 from qbe.streams.records import Audio, Deformation
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How positives are made: the share of them that each observation touches. They combine.
+class Place:
+    """A run of the corpus and a sample in it."""
 
-    near : seconds between an anchor and a positive elsewhere in its file
-    """
+    run: int
+    start: int
 
-    balance: Balance = "duration"
-    near: float = 10.0
-    proximity_share: float = 0.6
-    pitch_share: float = 0.5
-    stretch_share: float = 0.5
-    noise_share: float = 0.15
 
-    @property
-    def shares(self) -> Shares:
-        return Shares(self.pitch_share, self.stretch_share, self.noise_share)
+@dataclass(frozen=True)
+class Pair:
+    """An anchor and its positive, as places and what is done there; `mixed_in` is what "mix" lays under it."""
+
+    anchor: Place
+    positive: Place
+    deformations: list[Deformation]
+    mixed_in: Place
 
 
 @dataclass(frozen=True)
@@ -55,36 +57,94 @@ class Triplets(Dataset[Batch]):
     The third part of a triplet, the negative, is found among the other files of the batch: `qbe.learn.losses`.
     """
 
-    def __init__(self, corpus: Corpus, recipe: Recipe, *, batch: int, window: int, sample_rate: int, seed: int) -> None:
-        self.corpus, self.recipe = corpus, recipe
-        self.batch, self.window, self.sample_rate, self.seed = batch, window, sample_rate, seed
-        self.reach = round(recipe.near * sample_rate)
-        self.chances = np.cumsum(corpus.weights(recipe.balance))
+    def __init__(self, corpus: Corpus, settings: Settings) -> None:
+        self.corpus, self.settings = corpus, settings
+        self.reach = round(settings.near * SAMPLE_RATE)
+        self.chances = np.cumsum(corpus.weights(settings.balance))
 
     def __getitem__(self, step: int) -> Batch:
-        rng = np.random.default_rng([self.seed, step])
-        runs = np.searchsorted(self.chances, rng.random(self.batch) * self.chances[-1], side="right")
-        pairs = [self.pair(int(run), rng) for run in runs]
-        return Batch(
-            torch.from_numpy(np.stack([anchor for anchor, _ in pairs])),
-            torch.from_numpy(np.stack([positive for _, positive in pairs])),
-            torch.from_numpy(self.corpus.runs["file"][runs].astype(np.int64)),
+        rng = np.random.default_rng([self.settings.seed, step])
+        pairs = [self.draw(rng) for _ in range(self.settings.batch)]
+        batch = Batch(
+            torch.from_numpy(np.stack([self.read(pair.anchor) for pair in pairs])),
+            torch.from_numpy(np.stack([self.positive(pair) for pair in pairs])),
+            torch.tensor([int(self.corpus.runs["file"][pair.anchor.run]) for pair in pairs]),
+        )
+        self.corpus.forget()
+        return batch
+
+    def place(self, rng: np.random.Generator) -> Place:
+        """Anywhere in the sounds to learn from."""
+        run = int(np.searchsorted(self.chances, rng.random() * self.chances[-1], side="right"))
+        return Place(run, int(rng.integers(self._last(run) + 1)))
+
+    def _last(self, run: int) -> int:
+        """As when a file is cut for searching, the last window holds at least half a window of sound."""
+        return max(0, int(self.corpus.runs["length"][run]) - WINDOW // 2)
+
+    def draw(self, rng: np.random.Generator) -> Pair:
+        """An anchor, and how its positive is to be made."""
+        anchor, mixed_in = self.place(rng), self.place(rng)
+        changes, positive = choose(rng, self.settings.recipe), anchor
+        if "proximity" in changes:
+            low, high = max(0, anchor.start - self.reach), min(self._last(anchor.run), anchor.start + self.reach)
+            positive = Place(anchor.run, int(rng.integers(low, high + 1)))
+            if positive == anchor and changes == ["proximity"]:  # a short sound: it is no positive of itself
+                changes = choose(rng, self.settings.recipe, DEFORMATIONS)
+        name = self.corpus.paths[int(self.corpus.runs["file"][mixed_in.run])]
+        drawn = [draw(rng, self.settings.recipe, change, name) for change in changes if change != "proximity"]
+        return Pair(anchor, positive, drawn, mixed_in)
+
+    def read(self, place: Place) -> Audio:
+        """float32 [WINDOW]"""
+        return self.corpus.read(place.run, place.start, WINDOW)
+
+    def positive(self, pair: Pair) -> Audio:
+        """float32 [WINDOW]"""
+        return deformed_window(
+            self.corpus, pair.positive, pair.deformations, self.read(pair.mixed_in) if _mixes(pair) else None
         )
 
-    def pair(self, run: int, rng: np.random.Generator) -> tuple[Audio, Audio]:
-        """An anchor anywhere in a run and its positive, float32 [window] each."""
-        # As when a file is cut for searching, the last window holds at least half a window of sound.
-        last = max(0, int(self.corpus.runs["length"][run]) - self.window // 2)
-        start = int(rng.integers(last + 1))
-        near = start
-        if rng.random() < self.recipe.proximity_share:
-            near = int(rng.integers(max(0, start - self.reach), min(last, start + self.reach) + 1))
-        # A sound is no positive of itself.
-        deformations = draw(rng, self.recipe.shares, at_least_one=near == start)
-        return self.corpus.read(run, start, self.window), self._deformed(run, near, deformations)
 
-    def _deformed(self, run: int, start: int, deformations: Sequence[Deformation]) -> Audio:
-        """Just so much of the run as fills a window when deformed."""
-        wanted = math.ceil(self.window / duration_factor(deformations))
-        audio = deformed(self.corpus.read(run, start, wanted), self.sample_rate, deformations)
-        return np.pad(audio[: self.window], (0, max(0, self.window - len(audio))))
+def _mixes(pair: Pair) -> bool:
+    return any(deformation.name == "mix" for deformation in pair.deformations)
+
+
+def deformed_window(
+    corpus: Corpus, place: Place, deformations: Sequence[Deformation], mixed_in: Audio | None = None
+) -> Audio:
+    """What is at a place, deformed: float32 [WINDOW]. Just so much is read as fills a window then."""
+    wanted = math.ceil(WINDOW / duration_factor(deformations))
+    sound = from_samples(corpus.read(place.run, place.start, wanted)[:, None], SAMPLE_RATE)
+    for deformation in deformations:
+        if deformation.name == "mix" and mixed_in is not None:
+            sound = mix(sound, from_samples(mixed_in[:, None], SAMPLE_RATE), deformation.parameters["db"])
+        else:
+            sound = apply(sound, [deformation], FAST)
+    audio = sound.samples()[:WINDOW, 0]
+    return np.pad(audio, (0, WINDOW - len(audio)))
+
+
+class HeldOut:
+    """Segments of the files that are never trained on, and the same deformed, drawn once and for all.
+
+    Deformed as the default recipe does it whatever the training's own is, so that runs can be compared.
+    """
+
+    SEGMENTS = 512
+
+    def __init__(self, corpus: Corpus) -> None:
+        runs = np.flatnonzero(corpus.held_out()[corpus.runs["file"]])
+        rng = np.random.default_rng(0)
+        rng.shuffle(runs)
+        places = [Place(int(run), start) for run in runs for start in range(0, int(corpus.runs["length"][run]), WINDOW)]
+        if len(places) > self.SEGMENTS:  # first one of every run, then more of the long ones
+            firsts = [place for place in places if place.start == 0][: self.SEGMENTS]
+            rest = [place for place in places if place.start]
+            more = rng.permutation(len(rest))[: self.SEGMENTS - len(firsts)]
+            places = firsts + [rest[k] for k in more]
+        changes = ("pitch", "stretch", "noise")
+        self.originals = [corpus.read(place.run, place.start, WINDOW) for place in places]
+        self.deformed = [
+            deformed_window(corpus, p, [draw(rng, Recipe(), c) for c in choose(rng, Recipe(), changes)]) for p in places
+        ]

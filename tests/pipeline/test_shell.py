@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -285,9 +284,6 @@ def test_info_and_check(folder: Path, tmp_path: Path) -> None:
         ("qbe search lib.idx --duration 0 sounds/game/coin1.wav", "--duration 0"),
         ("qbe embed sounds/game | qbe search lib.idx - --start 1", "standard input holds a stream"),
         ("qbe embed sounds/game | qbe index -o nowhere/x.idx", "nowhere/x.idx: No such file"),
-        ("qbe train -o m.onnx sounds/game/coin1.wav --steps 1", "at least two files"),
-        ("qbe train -o m2.onnx --resume", "no such checkpoint"),
-        ("qbe train -o m.onnx sounds --steps 1 --minutes 1", "give one of them"),
         ("qbe frobnicate", "No such command"),
     ],
 )
@@ -326,38 +322,6 @@ def test_people_see_progress_and_programs_do_not(folder: Path) -> None:
     assert "real time" in shown
     assert "real time" not in in_terminal("qbe embed -q sounds > p.emb", folder)[1]
     assert sh("qbe embed sounds > p.emb", folder).stderr == b""
-
-
-def test_a_model_trained_here_works_everywhere(folder: Path, tmp_path: Path) -> None:
-    done = sh("qbe segment sounds | qbe train -o mine.onnx --steps 1 --name mine --licence CC0-1.0", folder)
-    assert (done.returncode, said(done)) == (0, [])
-    assert not (folder / "mine.onnx.training").exists()
-    script = "qbe embed --model mine.onnx sounds/game | qbe index -o mine.idx; qbe search mine.idx {} -k 1"
-    done = sh(script.format(f"--model mine.onnx '{QUERIES}/laser.wav'"), folder)
-    assert (done.returncode, len(rows(done))) == (0, 1)
-    done = sh(script.format(f"'{QUERIES}/laser.wav'"), folder)
-    assert done.returncode == 2
-    assert "mine (" in said(done)[0]
-    assert not list(tmp_path.iterdir())
-
-
-def test_an_interrupted_training_says_nothing_and_can_be_taken_up(folder: Path) -> None:
-    process = subprocess.Popen(
-        ["qbe", "train", "sounds", "-o", "stopped.onnx", "--steps", "500"],
-        cwd=folder,
-        env=ENVIRONMENT,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    wait_for(lambda: (folder / "stopped.onnx.training" / "checkpoint.pt").exists(), 60)
-    time.sleep(4)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    _, stderr = process.communicate()
-    assert (process.returncode, stderr) == (130, b"")
-    done = sh("qbe train sounds -o stopped.onnx --steps 1", folder)
-    assert "an unfinished training: go on with --resume" in said(done)[0]
-    assert sh("qbe train -o stopped.onnx --resume --steps 1", folder).returncode == 0
-    assert sh("qbe embed --model stopped.onnx sounds/game > s.emb", folder).returncode == 0
 
 
 def test_a_long_sound_needs_no_more_memory_than_a_short_one(tmp_path: Path) -> None:

@@ -1,151 +1,72 @@
-"""From segments to triplets to a trained model."""
+"""From triplets to a trained model, through stops."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections import Counter
+import errno
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import torch
 from conftest import noise, tone
 
+from qbe.audio.recipe import Recipe
 from qbe.audio.segmentation import WINDOW, cut
 from qbe.encoder import open_encoder
-from qbe.errors import TrainingError
-from qbe.learn import triplets as drawing
-from qbe.learn.corpus import Corpus, open_corpus, write_corpus
+from qbe.errors import TrainingError, UsageError
+from qbe.learn import devices
+from qbe.learn import training as running
+from qbe.learn.corpus import Corpus, write_corpus
+from qbe.learn.devices import half_precision, open_device
+from qbe.learn.plotting import Distances
 from qbe.learn.session import Session
-from qbe.learn.training import Settings, Training
-from qbe.learn.triplets import Recipe, Triplets
+from qbe.learn.settings import Settings
+from qbe.learn.training import Training, load_checkpoint
+from qbe.learn.triplets import HeldOut, Triplets
 from qbe.streams.records import Audio, Segment
 
+CPU = torch.device("cpu")
 
-def cuts(sounds: dict[bytes, Audio], hop: int = WINDOW) -> Iterator[Segment]:
+
+def cuts(sounds: dict[bytes, Audio]) -> Iterator[Segment]:
     for path, audio in sounds.items():
-        yield from cut([audio], path, hop=hop)
+        yield from cut([audio], path, hop=WINDOW)
 
 
-def quantised(audio: Audio) -> Audio:
-    return (np.rint(audio * 32768) / 32768).astype(np.float32)
-
-
-@pytest.mark.parametrize("hop", [WINDOW, WINDOW // 2, 5000])
-def test_overlapping_segments_give_every_sample_once(tmp_path: Path, hop: int) -> None:
-    sounds = {b"a": noise(5.3), b"b": noise(0.4, seed=1), b"c": noise(1.9, seed=2)}
-    corpus = write_corpus(cuts(sounds, hop), tmp_path)
-    assert [len(a) for a in sounds.values()] == corpus.runs["length"].tolist()
-    for run, audio in enumerate(sounds.values()):
-        np.testing.assert_array_equal(corpus.read(run, 0, len(audio)), quantised(audio))
-
-
-def test_silence_parts_a_file_into_runs(tmp_path: Path) -> None:
-    gap = np.concatenate([noise(2.0), np.zeros(WINDOW * 3, np.float32), noise(2.0, seed=1)])
-    corpus = write_corpus(cuts({b"a": gap, b"b": noise(1.0, seed=2)}), tmp_path)
-    assert corpus.runs["file"].tolist() == [0, 0, 1]
-    assert corpus.runs["start"][1] > 32_000
-    start = int(corpus.runs["start"][1])
-    np.testing.assert_array_equal(corpus.read(1, 0, 5000), quantised(gap[start : start + 5000]))
-
-
-def test_reading_beyond_a_run_gives_zeros(tmp_path: Path) -> None:
-    corpus = write_corpus(cuts({b"a": noise(0.5), b"b": noise(0.5, seed=1)}), tmp_path)
-    assert not corpus.read(0, 0, WINDOW)[8000:].any()
-
-
-def test_loud_samples_do_not_wrap(tmp_path: Path) -> None:
-    corpus = write_corpus(cuts({b"a": np.full(9000, 1.7, np.float32), b"b": noise(1.0)}), tmp_path)
-    assert corpus.read(0, 0, 10)[0] == pytest.approx(1, abs=1e-4)
-
-
-def test_too_little_to_learn_from(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="at least two files"):
-        write_corpus(cuts({b"a": noise(9.0)}), tmp_path)
-    with pytest.raises(TrainingError, match="at least two files"):
-        write_corpus([], tmp_path)
+def some_sounds(count: int) -> dict[bytes, Audio]:
+    return {b"%d" % k: tone(150 * 1.2**k, 3.0) + noise(3.0, seed=k, amplitude=0.02) for k in range(count)}
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    """Files of 16, 4 and 1 seconds, with the time in every sample."""
-    ramp = (np.arange(16 * 16_000) % 30_000 / 32768 + 0.01).astype(np.float32)
-    return write_corpus(
-        cuts({b"long": ramp, b"middle": ramp[: 4 * 16_000], b"short": ramp[:16_000]}), tmp_path_factory.mktemp("corpus")
-    )
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of twelve files, decoded; one of them is held out."""
+    folder = tmp_path_factory.mktemp("sounds")
+    write_corpus(cuts(some_sounds(12)), folder)
+    return folder
 
 
-def batches(corpus: Corpus, recipe: Recipe, seed: int = 0, batch: int = 50) -> Triplets:
-    return Triplets(corpus, recipe, batch=batch, window=WINDOW, sample_rate=16_000, seed=seed)
+@pytest.fixture(scope="module")
+def corpus(sounds: Path) -> Corpus:
+    from qbe.learn.corpus import open_corpus
+
+    return open_corpus(sounds)
 
 
-@pytest.mark.parametrize(("balance", "weights"), [("duration", [16, 4, 1]), ("sqrt", [4, 2, 1])])
-def test_anchors_are_drawn_by_weight(corpus: Corpus, balance: str, weights: list[int]) -> None:
-    plain = Recipe(balance=balance, pitch_share=0, stretch_share=0, noise_share=0, proximity_share=1)  # type: ignore[arg-type]
-    triplets = batches(corpus, plain)
-    drawn = Counter(int(file) for step in range(20) for file in triplets[step].files)
-    shares = np.array([drawn[k] for k in range(3)]) / 1000
-    np.testing.assert_allclose(shares, np.array(weights) / sum(weights), atol=0.06)
+def small(steps: int, **changes: object) -> Settings:
+    return Settings(**{"steps": steps, "batch": 4, "seed": 3, **changes})  # type: ignore[arg-type]
 
 
-def test_a_batch_depends_on_seed_and_step_alone(corpus: Corpus) -> None:
-    first = batches(corpus, Recipe(), batch=4)
-    for name in ("anchors", "positives", "files"):
-        assert torch.equal(getattr(first[7], name), getattr(batches(corpus, Recipe(), batch=4)[7], name))
-    assert not torch.equal(first[7].anchors, first[8].anchors)
-    assert not torch.equal(first[7].anchors, batches(corpus, Recipe(), seed=1, batch=4)[7].anchors)
+def started(corpus: Corpus, settings: Settings, checkpoint: Path) -> Training:
+    return Training(Triplets(corpus, settings), HeldOut(corpus), settings, checkpoint)
 
 
-def test_a_near_positive_lies_within_the_distance(corpus: Corpus) -> None:
-    plain = Recipe(near=2.0, pitch_share=0, stretch_share=0, noise_share=0, proximity_share=1)
-    triplets, rng, gaps = batches(corpus, plain), np.random.default_rng(0), []
-    for _ in range(200):
-        anchor, positive = triplets.pair(0, rng)
-        # The first samples tell where each was cut, up to the ramp's period.
-        gap = abs(round((anchor[0] - positive[0]) * 32768))
-        gaps.append(min(gap, 30_000 - gap))
-    assert max(gaps) <= 32_000
-    assert max(gaps) > 10_000
-
-
-def test_a_positive_is_never_the_anchor_itself(corpus: Corpus) -> None:
-    triplets = batches(corpus, Recipe(pitch_share=0, stretch_share=0, noise_share=0, proximity_share=0))
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        anchor, positive = triplets.pair(2, rng)
-        assert not np.array_equal(anchor, positive)
-
-
-def test_stretched_positives_fill_the_window(tmp_path: Path) -> None:
-    corpus = write_corpus(cuts({b"a": tone(300, 30.0), b"b": tone(500, 30.0)}), tmp_path)
-    triplets = batches(corpus, Recipe(pitch_share=1, stretch_share=1, proximity_share=0), batch=20)
-    for positive in triplets[0].positives:
-        assert positive.shape == (WINDOW,)
-        assert positive[-800:].abs().max() > 0.05, "a gap at the end"
-
-
-def test_what_is_drawn_is_what_is_applied(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-    monkeypatch.setattr(drawing, "deformed", lambda audio, _, history: seen.append(list(history)) or audio)
-    triplets = batches(corpus, Recipe(proximity_share=0, pitch_share=0.5, stretch_share=0.5, noise_share=0.5))
-    rng = np.random.default_rng(0)
-    for _ in range(300):
-        triplets.pair(0, rng)
-    counts = Counter(deformation.name for history in seen for deformation in history)
-    assert counts["noise"] == pytest.approx(150, abs=40)
-    assert counts["stretch"] == pytest.approx(150, abs=40)
-    assert counts["pitch"] == pytest.approx(150 + 300 / 8, abs=40)  # also where nothing else was drawn
-
-
-def small(steps: int) -> Settings:
-    return Settings(steps=steps, batch=4, seed=3)
-
-
-def trained(corpus: Corpus, checkpoint: Path, steps: int, stop: int | None = None) -> Training:
-    training = (
-        Training.resumed(corpus, checkpoint) if checkpoint.exists() else Training(corpus, small(steps), checkpoint)
-    )
+def trained(corpus: Corpus, settings: Settings, checkpoint: Path, stop: int | None = None) -> Training:
+    """To the end, or to a stop after which all is forgotten but the checkpoint."""
+    training = started(corpus, settings, checkpoint)
+    if checkpoint.exists():
+        training.restore(load_checkpoint(checkpoint))
     for progress in training.run():
         if progress.step == stop:
             training.save()
@@ -153,61 +74,170 @@ def trained(corpus: Corpus, checkpoint: Path, steps: int, stop: int | None = Non
     return training
 
 
-def test_a_resumed_training_ends_where_an_uninterrupted_one_does(corpus: Corpus, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"learn_filterbank": True}, {"loss": "nt-xent"}, {"mining": "none", "recipe": Recipe(mix=0.5, eq=0.5)}],
+    ids=lambda changes: "-".join(changes) or "default",
+)
+def test_a_resumed_training_ends_where_an_uninterrupted_one_does(
+    corpus: Corpus, tmp_path: Path, changes: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "RECALL_STEPS", 2)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    whole = trained(corpus, tmp_path / "whole.pt", 4)
-    trained(corpus, tmp_path / "parts.pt", 4, stop=2)
-    parts = trained(corpus, tmp_path / "parts.pt", 4)
+    whole = trained(corpus, small(4, **changes), tmp_path / "whole.pt")
+    trained(corpus, small(4, **changes), tmp_path / "parts.pt", stop=2)
+    parts = trained(corpus, small(4, **changes), tmp_path / "parts.pt")
     torch.set_num_threads(threads)
     assert (whole.step, parts.step) == (4, 4)
-    for name, value in whole.encoder.state_dict().items():
-        assert torch.equal(value, parts.encoder.state_dict()[name]), name
+    assert parts.history == whole.history
+    assert [step for step, _ in whole.history.recall] == [2, 4]
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, parts.network.state_dict()[name]), name
+
+
+def test_the_filter_bank_is_frozen_unless_it_is_to_be_learned(corpus: Corpus, tmp_path: Path) -> None:
+    for learned in (False, True):
+        training = started(corpus, small(2, learn_filterbank=learned), tmp_path / f"{learned}.pt")
+        before = [group.weight.clone() for group in training.network.filterbank.groups]  # type: ignore[union-attr, operator]
+        low_pass = training.network.filterbank.decimators[0].conv.weight.clone()  # type: ignore[union-attr, operator]
+        list(training.run())
+        after = [group.weight for group in training.network.filterbank.groups]
+        changed = [not torch.equal(old, new) for old, new in zip(before, after, strict=True)]  # type: ignore[arg-type]
+        assert changed == [learned] * len(changed)
+        assert torch.equal(low_pass, training.network.filterbank.decimators[0].conv.weight)  # type: ignore[union-attr, arg-type]
 
 
 def test_progress_tells_where_training_stands(corpus: Corpus, tmp_path: Path) -> None:
-    states = list(Training(corpus, small(3), tmp_path / "c.pt").run())
+    states = list(started(corpus, small(3), tmp_path / "c.pt").run())
     assert [state.step for state in states] == [1, 2, 3]
     assert [state.done for state in states] == pytest.approx([1 / 3, 2 / 3, 1])
     assert all(np.isfinite(state.loss) and state.views_per_second > 0 for state in states)
-    timed = Training(corpus, dataclasses.replace(small(1), steps=None, minutes=0.01), tmp_path / "t.pt")
-    assert [state.done for state in timed.run()][-1] == 1
+    assert all(0 <= state.waiting <= 1 and 0 <= state.active <= 1 for state in states)
+    assert [state.recall is None for state in states] == [True, True, False]
+    settings = Settings(batch=4, minutes=0.01)
+    assert [state.done for state in started(corpus, settings, tmp_path / "t.pt").run()][-1] == 1
 
 
-def test_embeddings_that_are_no_numbers_stop_it_and_keeps_the_checkpoint(corpus: Corpus, tmp_path: Path) -> None:
-    training = Training(corpus, small(3), tmp_path / "c.pt")
+def test_recall_is_the_share_that_finds_its_original(corpus: Corpus, tmp_path: Path) -> None:
+    training = started(corpus, small(1), tmp_path / "c.pt")
+    held_out = HeldOut(corpus)
+    held_out.deformed = [*held_out.originals]
+    assert training.recall(held_out) == 1
+    held_out.deformed = held_out.originals[1:] + held_out.originals[:1]
+    assert training.recall(held_out) == 0
+
+
+def test_measuring_recall_changes_nothing(corpus: Corpus, tmp_path: Path) -> None:
+    training = started(corpus, small(1), tmp_path / "c.pt")
+    training.network.train()
+    before = {name: value.clone() for name, value in training.network.state_dict().items()}
+    training.recall(HeldOut(corpus))
+    assert training.network.training
+    assert all(torch.equal(before[name], value) for name, value in training.network.state_dict().items())
+
+
+def test_embeddings_that_are_no_numbers_stop_it_and_keep_the_checkpoint(corpus: Corpus, tmp_path: Path) -> None:
+    training = started(corpus, small(3), tmp_path / "c.pt")
     training.save()
     before = (tmp_path / "c.pt").read_bytes()
     with torch.no_grad():
-        training.encoder.head.bias.fill_(float("nan"))
+        training.network.encoder.head.bias.fill_(float("nan"))
     with pytest.raises(TrainingError, match="not numbers any more at step 0"):
         list(training.run())
     assert (tmp_path / "c.pt").read_bytes() == before
 
 
+def test_a_full_disk_at_a_checkpoint_keeps_the_old_one(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = started(corpus, small(2), tmp_path / "c.pt")
+    training.save()
+    before = (tmp_path / "c.pt").read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        list(training.run())
+    assert (tmp_path / "c.pt").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["c.pt"]
+
+
+def test_half_precision_learns_too(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "half_precision", lambda _: True)
+    training = started(corpus, small(2), tmp_path / "c.pt")
+    assert training.half
+    assert all(np.isfinite(state.loss) for state in training.run())
+    norms = training.embed_all(HeldOut(corpus).originals).norm(dim=1)
+    torch.testing.assert_close(norms, torch.ones_like(norms), atol=1e-5, rtol=0)
+
+
+def test_half_precision_is_for_processors_that_have_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for flags, wanted in (("fma avx2", False), ("avx512f avx512_bf16", True), ("amx_bf16 amx_tile", True)):
+        (tmp_path / "cpuinfo").write_text(f"flags: {flags}\n")
+        monkeypatch.setattr(devices, "CPUINFO", tmp_path / "cpuinfo")
+        assert half_precision(CPU) == wanted
+    assert half_precision(torch.device("cuda"))
+
+
+def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UsageError, match=r"--device cuda: not there .*: use --device cpu"):
+        open_device("cuda")
+    assert (open_device("auto"), open_device("cpu")) == (CPU, CPU)
+
+
 def test_a_session_from_sounds_to_a_model(tmp_path: Path) -> None:
-    sounds = {b"%d" % k: tone(200 * (k + 1), 2.0) + noise(2.0, seed=k, amplitude=0.01) for k in range(6)}
-    session = Session(tmp_path / "m.onnx")
-    session.begin(cuts(sounds), small(2))
+    session = Session(tmp_path / "m.onnx", CPU)
+    session.begin_with(cuts(some_sounds(6)), small(2, name="tiny", licence="CC0-1.0"))
     with pytest.raises(TrainingError, match="an unfinished training: go on with --resume"):
-        Session(tmp_path / "m.onnx").begin(cuts(sounds), small(2))
+        Session(tmp_path / "m.onnx", CPU).begin_with(cuts(some_sounds(6)), small(2))
     next(iter(session.train()))
-    later = Session(tmp_path / "m.onnx")
+    later = Session(tmp_path / "m.onnx", CPU)
     later.take_up(steps=3, minutes=None)
     assert [state.step for state in later.train()] == [1, 2, 3]
-    later.finish("tiny", "CC0-1.0")
+    summary = later.finish(int8=False, plot=str(tmp_path / "p.svg"))
+    assert (summary.steps, summary.averaged) == (3, 3)
+    assert summary.size == (tmp_path / "m.onnx").stat().st_size
     assert open_encoder(str(tmp_path / "m.onnx")).name == "tiny"
-    assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.onnx", "p.svg"]
+    assert ElementTree.parse(tmp_path / "p.svg").getroot().tag.endswith("svg")
     with pytest.raises(TrainingError, match="no such checkpoint to resume"):
-        Session(tmp_path / "m.onnx").take_up(None, None)
+        Session(tmp_path / "m.onnx", CPU).take_up(None, None)
 
 
-def test_training_lowers_the_loss(tmp_path: Path) -> None:
-    sounds = {b"%d" % k: tone(150 * 1.3**k, 3.0) + noise(3.0, seed=k, amplitude=0.02) for k in range(12)}
-    corpus = write_corpus(cuts(sounds), tmp_path)
-    settings = Settings(
-        steps=20, batch=12, recipe=Recipe(pitch_share=0, stretch_share=0, noise_share=0.2, proximity_share=1)
-    )
-    losses = [state.loss for state in Training(corpus, settings, tmp_path / "c.pt").run()]
+def test_a_session_finds_its_sounds_again_and_says_when_they_are_gone(sounds: Path, tmp_path: Path) -> None:
+    Session(tmp_path / "m.onnx", CPU).begin(sounds, small(1))
+    Session(tmp_path / "m.onnx", CPU).take_up(None, None)
+    (tmp_path / "m.onnx.training" / "sounds").write_bytes(b"../nowhere")
+    with pytest.raises(TrainingError, match="the decoded sounds are gone"):
+        Session(tmp_path / "m.onnx", CPU).take_up(None, None)
+
+
+def test_a_checkpoint_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "c.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(TrainingError, match="not a checkpoint"):
+        load_checkpoint(tmp_path / "c.pt")
+    torch.save({"step": 1}, tmp_path / "c.pt")
+    with pytest.raises(TrainingError, match="not a checkpoint"):
+        load_checkpoint(tmp_path / "c.pt")
+
+
+@pytest.mark.parametrize("loss", ["cosine", "l2", "nt-xent"])
+def test_training_lowers_the_loss(corpus: Corpus, tmp_path: Path, loss: str) -> None:
+    recipe = Recipe(pitch=0, stretch=0, noise=0.2, proximity=1)
+    settings = small(20, batch=12, recipe=recipe, loss=loss)
+    losses = [state.loss for state in started(corpus, settings, tmp_path / "c.pt").run()]
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
-    assert len(open_corpus(tmp_path).runs) == 12
+
+
+def test_mining_brings_negatives_nearer_but_not_nearer_than_the_positive(corpus: Corpus, tmp_path: Path) -> None:
+    settings = small(1, batch=16)
+    training = started(corpus, settings, tmp_path / "c.pt")
+    distances = Distances.of(training, [Triplets(corpus, settings)[step] for step in range(2)])
+    assert distances.mining == "semi-hard"
+    assert len(distances.positive) == len(distances.before) == 64
+    assert distances.after.min() > distances.positive.min()
+    assert distances.after.mean() < distances.before.mean()

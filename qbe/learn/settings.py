@@ -1,0 +1,63 @@
+"""Everything that decides how a network is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from qbe.audio.recipe import Recipe
+
+Balance = Literal["duration", "sqrt", "folder"]
+Loss = Literal["cosine", "l2", "nt-xent"]
+Mining = Literal["none", "semi-hard", "hardest"]
+
+MARGINS: dict[Loss, float] = {"cosine": 0.25, "l2": 0.1, "nt-xent": 0.0}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Training ends after `steps` or after `minutes` of training, whichever is given.
+
+    balance : how the chance of a file to give the next anchor follows from its duration
+    near : seconds between an anchor and a positive elsewhere in its file, at most
+    batch : pairs of anchor and positive
+    margin : None: the usual one of the loss; temperature : of NT-Xent
+    name, licence : of the model
+    """
+
+    steps: int | None = None
+    minutes: float | None = None
+    seed: int = 0
+    recipe: Recipe = field(default_factory=Recipe)
+    balance: Balance = "duration"
+    near: float = 10.0
+    batch: int = 128
+    loss: Loss = "cosine"
+    mining: Mining = "semi-hard"
+    margin: float | None = None
+    temperature: float = 0.1
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    learn_filterbank: bool = False
+    name: str = "unnamed"
+    licence: str = "unstated"
+
+    @classmethod
+    def restored(cls, values: dict[str, Any]) -> Self:
+        """From what `dataclasses.asdict` made of settings."""
+        return cls(**{**values, "recipe": Recipe(**values["recipe"])})
+
+    @property
+    def hinge(self) -> float:
+        """The margin that the loss works with."""
+        return MARGINS[self.loss] if self.margin is None else self.margin
+
+    def until(self, steps: int | None, minutes: float | None) -> Self:
+        """The same with another end."""
+        return dataclasses.replace(self, steps=steps, minutes=minutes)
+
+    def done(self, step: int, seconds: float) -> float:
+        """The share of the run that is over, 0 to 1."""
+        share = step / self.steps if self.steps else seconds / (60 * self.minutes) if self.minutes else 1.0
+        return min(1.0, share)

@@ -1,0 +1,224 @@
+"""The experiment of Jansen et al. (arXiv 1711.02209) on other sounds: what each observation teaches, and what all do.
+
+    python tests/bench/paper.py OUT --sounds LIST --root CORPUS --tasks FOLDER [--steps 400] [--jobs 2]
+
+LIST names the sounds to learn from, one a line; CORPUS is the folder that the paths in the tables of FOLDER are
+relative to. The groups of every task are parted in two at random: the label-supervised topline learns from one half,
+and everything is measured on the other half, from which the topline's sounds are absent. All systems are trained for
+the same number of steps, and what is in OUT already is not trained again, so that the script can be stopped and
+started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from qbe.evaluation import Item, read_task
+
+JOINT = "proximity=0.6,pitch=0.5,stretch=0.5,mix=0.15,noise=0.15"
+SYSTEMS = {
+    "noise": ["--recipe", "noise=1"],
+    "pitch-stretch": ["--recipe", "pitch=0.7,stretch=0.7"],
+    "mixing": ["--recipe", "mix=1"],
+    "proximity": ["--recipe", "proximity=1"],
+    "joint": ["--recipe", JOINT],
+    "joint-nt-xent": ["--recipe", JOINT, "--loss", "nt-xent"],
+}
+BASELINE, TOPLINE = "logmel", "topline"
+
+
+def halves(items: list[Item], seed: int) -> tuple[list[Item], list[Item]]:
+    """Items of one task by their group: to learn from, and to test on."""
+    groups = sorted({item.group for item in items})
+    np.random.default_rng(seed).shuffle(groups)
+    tested = set(groups[: len(groups) // 2])
+    return [i for i in items if i.group not in tested], [i for i in items if i.group in tested]
+
+
+def overlap(one: Item, other: Item) -> bool:
+    """Whether two items share sound."""
+
+    def end(item: Item) -> float:
+        return np.inf if item.duration is None else item.start + item.duration
+
+    return one.path == other.path and one.start < end(other) and other.start < end(one)
+
+
+def split(folder: Path) -> tuple[dict[str, list[Item]], dict[str, list[Item]]]:
+    """By task: what the topline learns from, and what all are tested on."""
+    parts = {path.stem: halves(read_task(path), 0) for path in sorted(folder.glob("*.tsv"))}
+    tested: dict[str, list[Item]] = {}
+    for _, items in parts.values():
+        for item in items:
+            tested.setdefault(item.path, []).append(item)
+    learned = {
+        task: [item for item in items if not any(overlap(item, other) for other in tested.get(item.path, []))]
+        for task, (items, _) in parts.items()
+    }
+    return learned, {task: items for task, (_, items) in parts.items()}
+
+
+def write_tasks(tasks: dict[str, list[Item]], folder: Path) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    paths = []
+    for task, items in tasks.items():
+        rows = [(i.path, i.label, i.group, i.start, "" if i.duration is None else i.duration) for i in items]
+        lines = [("path", "label", "group", "start", "duration"), *rows]
+        paths.append(folder / f"{task}.tsv")
+        paths[-1].write_text("".join("\t".join(map(str, line)) + "\n" for line in lines), errors="surrogateescape")
+    return paths
+
+
+def train(system: str, arguments: argparse.Namespace) -> None:
+    """One system, to OUT/SYSTEM.onnx."""
+    model = arguments.out / f"{system}.onnx"
+    if system == TOPLINE:
+        train_topline(split(arguments.tasks)[0], arguments, model)
+        return
+    command = ["qbe", "train", "-o", model, "-q", "--log", model.with_suffix(".jsonl")]
+    if model.with_name(model.name + ".training").exists():
+        command += ["--resume"]
+    else:
+        command += ["--files-from", arguments.sounds, "--balance", "sqrt", "--steps", str(arguments.steps)]
+        command += SYSTEMS[system]
+    subprocess.run(command, check=False)  # exit code 2 also says that a sound could not be read
+    if not model.exists():
+        sys.exit(f"{system}: no model came out")
+
+
+def train_topline(tasks: dict[str, list[Item]], arguments: argparse.Namespace, model: Path) -> None:
+    """Triplets by label, the positive deformed as in the joint recipe."""
+    import torch
+    from torch.utils.data import Dataset
+
+    from qbe.audio.reading import read_blocks
+    from qbe.audio.recipe import choose, draw, read_recipe
+    from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, cut
+    from qbe.errors import AudioError
+    from qbe.learn.corpus import Corpus, write_corpus
+    from qbe.learn.export import export
+    from qbe.learn.settings import Settings
+    from qbe.learn.training import Training
+    from qbe.learn.triplets import Batch, Place, deformed_window
+    from qbe.streams.records import Segment
+
+    class Labelled(Dataset[Batch]):
+        """Every batch is of one task; pairs have a label in common and no group; negatives have another label."""
+
+        def __init__(self, corpus: Corpus, settings: Settings) -> None:
+            self.corpus, self.settings = corpus, settings
+            keys = [path.decode(errors="surrogateescape").split("\t") for path in corpus.paths]
+            self.places: dict[str, dict[str, list[tuple[str, int]]]] = {}
+            for run, file in enumerate(corpus.runs["file"]):
+                task, label, group = keys[file][:3]
+                self.places.setdefault(task, {}).setdefault(label, []).append((group, run))
+            for labels in self.places.values():
+                for label in [k for k, runs in labels.items() if len({group for group, _ in runs}) < 2]:
+                    del labels[label]
+
+        def __getitem__(self, step: int) -> Batch:
+            rng = np.random.default_rng([self.settings.seed, step])
+            labels = self.places[sorted(self.places)[rng.integers(len(self.places))]]
+            names = sorted(labels)
+            chosen = rng.integers(len(names), size=self.settings.batch)
+            pairs = [self.pair(labels[names[k]], rng) for k in chosen]
+            anchors, positives = (np.stack(side) for side in zip(*pairs, strict=True))
+            return Batch(torch.from_numpy(anchors), torch.from_numpy(positives), torch.from_numpy(chosen))
+
+        def pair(self, runs: list[tuple[str, int]], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+            group, run = runs[rng.integers(len(runs))]
+            others = [other for name, other in runs if name != group]
+            recipe = self.settings.recipe
+            drawn = [draw(rng, recipe, change) for change in choose(rng, recipe, ("pitch", "stretch", "noise"))]
+            anchor = deformed_window(self.corpus, self.place(run, rng), [])
+            return anchor, deformed_window(self.corpus, self.place(others[rng.integers(len(others))], rng), drawn)
+
+        def place(self, run: int, rng: np.random.Generator) -> Place:
+            last = max(0, int(self.corpus.runs["length"][run]) - WINDOW // 2)
+            return Place(run, int(rng.integers(last + 1)))
+
+    def segments() -> Iterator[Segment]:
+        for task, items in tasks.items():
+            for number, item in enumerate(items):
+                key = f"{task}\t{item.label}\t{item.group}\t{number}".encode(errors="surrogateescape")
+                source = os.fsencode(arguments.root / item.path)
+                try:
+                    blocks = read_blocks(source, SAMPLE_RATE, start=item.start, duration=item.duration)
+                    yield from cut(blocks, key, hop=WINDOW)
+                except AudioError as error:
+                    print(error, file=sys.stderr)
+
+    folder = arguments.out / "labelled"
+    folder.mkdir(exist_ok=True)
+    corpus = write_corpus(segments(), folder)
+    # Semi-hard negatives of sounds that only share a label lie right behind the positive: nothing is learned from them.
+    settings = Settings(steps=arguments.steps, recipe=read_recipe(JOINT), mining="none", name="topline")
+    training = Training(Labelled(corpus, settings), None, settings, folder / "checkpoint.pt")
+    for progress in training.run():
+        if progress.step % 20 == 0:
+            print(f"topline: step {progress.step}, loss {progress.loss:.3f}", file=sys.stderr, flush=True)
+    sounds = training.batches[0].anchors.numpy()
+    export(training.network, str(model), name="topline", licence="", training={}, sounds=sounds, int8=False)
+
+
+def evaluated(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """System -> task -> mAP on the tested halves, the baseline and "mean" included."""
+    tables = write_tasks(split(arguments.tasks)[1], arguments.out / "tasks")
+    models = {str(arguments.out / f"{system}.onnx"): system for system in [*SYSTEMS, TOPLINE]}
+    command = ["qbe", "eval", "--json", "-q", "--root", arguments.root, "--baseline", BASELINE]
+    command += [word for table in tables for word in ("--labels", table)]
+    command += [word for model in models for word in ("--model", model)]
+    lines = subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True).stdout.splitlines()
+    figures: dict[str, dict[str, float]] = {}
+    for row in map(json.loads, lines):
+        figures.setdefault(models.get(row["system"], row["system"]), {})[row["task"]] = row["mAP"]
+    return figures
+
+
+def print_table(figures: dict[str, dict[str, float]]) -> None:
+    low, high = figures[BASELINE]["mean"], figures[TOPLINE]["mean"]
+    tasks = list(figures[BASELINE])
+    print("| system | " + " | ".join(tasks) + " | gap recovered |")
+    print("|---|" + "---|" * (len(tasks) + 1))
+    for system in [BASELINE, *SYSTEMS, TOPLINE]:
+        cells = [f"{figures[system][task]:.3f}" for task in tasks]
+        print(f"| {system} | " + " | ".join(cells) + f" | {(figures[system]['mean'] - low) / (high - low):.0%} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    for option in ("--sounds", "--root", "--tasks"):
+        parser.add_argument(option, type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, each on one core")
+    parser.add_argument("--only", choices=[*SYSTEMS, TOPLINE], help="train this one and stop")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(exist_ok=True)
+    if arguments.only:
+        train(arguments.only, arguments)
+        return
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+
+    def trained(system: str) -> int:
+        command = [sys.executable, *sys.argv, "--only", system]
+        return subprocess.run(command, env=environment, check=False).returncode
+
+    missing = [system for system in [TOPLINE, *SYSTEMS] if not (arguments.out / f"{system}.onnx").exists()]
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        if any(pool.map(trained, missing)):
+            sys.exit("not all systems could be trained")
+    print_table(evaluated(arguments))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Anchors, positives and held-out segments."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from conftest import cents, frequency, noise, tone
+
+from qbe.audio.recipe import Recipe
+from qbe.audio.segmentation import WINDOW, cut
+from qbe.errors import UsageError
+from qbe.learn.audition import PAIRS, write_pairs
+from qbe.learn.corpus import Corpus, write_corpus
+from qbe.learn.settings import Balance, Settings
+from qbe.learn.triplets import HeldOut, Triplets
+from qbe.streams.records import Audio
+
+PLAIN = {"proximity": 0.0, "pitch": 0.0, "stretch": 0.0, "noise": 0.0}
+
+
+def only(**weights: float) -> Recipe:
+    return Recipe(**{**PLAIN, **weights})
+
+
+def corpus_of(folder: Path, sounds: dict[bytes, Audio]) -> Corpus:
+    return write_corpus((segment for path, audio in sounds.items() for segment in cut([audio], path)), folder)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Files of 16, 4 and 1 seconds, with the time in every sample."""
+    ramp = (np.arange(16 * 16_000) % 30_000 / 32768 + 0.01).astype(np.float32)
+    sounds = {b"a/long": ramp, b"a/middle": ramp[: 4 * 16_000], b"b/short": ramp[:16_000]}
+    return corpus_of(tmp_path_factory.mktemp("corpus"), sounds)
+
+
+@pytest.mark.parametrize(
+    ("balance", "weights"), [("duration", [16, 4, 1]), ("sqrt", [4, 2, 1]), ("folder", [16 / 20, 4 / 20, 1])]
+)
+def test_anchors_are_drawn_by_weight(corpus: Corpus, balance: Balance, weights: list[float]) -> None:
+    triplets = Triplets(corpus, Settings(balance=balance, recipe=only(proximity=1), batch=50))
+    drawn = Counter(int(file) for step in range(20) for file in triplets[step].files)
+    shares = np.array([drawn[k] for k in range(3)]) / 1000
+    np.testing.assert_allclose(shares, np.array(weights) / sum(weights), atol=0.06)
+
+
+def test_a_batch_depends_on_seed_and_step_alone(corpus: Corpus) -> None:
+    first = Triplets(corpus, Settings(batch=4))
+    for name in ("anchors", "positives", "files"):
+        assert torch.equal(getattr(first[7], name), getattr(Triplets(corpus, Settings(batch=4))[7], name))
+    assert not torch.equal(first[7].anchors, first[8].anchors)
+    assert not torch.equal(first[7].anchors, Triplets(corpus, Settings(batch=4, seed=1))[7].anchors)
+
+
+def test_a_near_positive_lies_within_the_distance(corpus: Corpus) -> None:
+    triplets, rng = Triplets(corpus, Settings(near=2.0, recipe=only(proximity=1))), np.random.default_rng(0)
+    pairs = [triplets.draw(rng) for _ in range(300)]
+    gaps = [abs(pair.anchor.start - pair.positive.start) for pair in pairs]
+    assert max(gaps) <= 32_000
+    assert max(gaps) > 24_000
+    assert all(pair.anchor.run == pair.positive.run and not pair.deformations for pair in pairs)
+    np.testing.assert_array_equal(triplets.positive(pairs[0]), triplets.read(pairs[0].positive))
+
+
+def test_what_one_change_does_is_all_that_happens(corpus: Corpus) -> None:
+    for change in ("pitch", "stretch", "eq", "gain", "mix", "noise"):
+        triplets, rng = Triplets(corpus, Settings(recipe=only(**{change: 0.01}))), np.random.default_rng(0)
+        pairs = [triplets.draw(rng) for _ in range(20)]
+        assert {one.name for pair in pairs for one in pair.deformations} == {change}
+        assert all(pair.anchor == pair.positive and len(pair.deformations) == 1 for pair in pairs)
+        assert not np.array_equal(triplets.positive(pairs[0]), triplets.read(pairs[0].anchor)), change
+
+
+def test_a_short_sound_that_is_only_near_itself_is_deformed(tmp_path: Path) -> None:
+    short = corpus_of(tmp_path, {b"a": noise(0.2), b"b": noise(0.3, seed=1)})
+    triplets, rng = Triplets(short, Settings(recipe=only(proximity=0.9, pitch=0.1))), np.random.default_rng(0)
+    for _ in range(50):
+        assert triplets.draw(rng).deformations
+
+
+def test_stretched_positives_fill_the_window(tmp_path: Path) -> None:
+    tones = corpus_of(tmp_path, {b"a": tone(300, 30.0), b"b": tone(500, 30.0)})
+    triplets, rng = Triplets(tones, Settings(recipe=only(pitch=1, stretch=1))), np.random.default_rng(0)
+    for pair in [triplets.draw(rng) for _ in range(40)]:
+        positive = triplets.positive(pair)
+        assert positive.shape == (WINDOW,)
+        if pair.positive.start < 28 * 16_000:  # else the sound ends before the window
+            assert np.abs(positive[-800:]).max() > 0.05, "a gap at the end"
+
+
+def test_a_mixture_holds_both_sounds_at_the_energy_that_was_drawn(tmp_path: Path) -> None:
+    tones = corpus_of(tmp_path, {b"a": tone(500, 5.0), b"b": tone(2000, 5.0, amplitude=0.05)})
+    triplets, rng, levels = Triplets(tones, Settings(recipe=only(mix=1))), np.random.default_rng(0), []
+    for _ in range(60):
+        pair = triplets.draw(rng)
+        (mix,) = pair.deformations
+        added = triplets.positive(pair) - triplets.read(pair.anchor)
+        energy = np.mean(added**2) / np.mean(triplets.read(pair.anchor) ** 2)
+        assert 10 * np.log10(energy) == pytest.approx(mix.parameters["db"], abs=0.1)
+        assert mix.parameters["path"] == tones.paths[tones.runs["file"][pair.mixed_in.run]]
+        levels.append(energy)
+    assert 0.2 < max(levels) <= 0.2501
+    assert min(levels) < 0.05
+
+
+def test_held_out_segments_are_not_trained_on_and_are_the_same_every_time(tmp_path: Path) -> None:
+    sounds = {b"%d" % k: noise(3.0, seed=k) for k in range(20)}
+    corpus = corpus_of(tmp_path, sounds)
+    held, again = HeldOut(corpus), HeldOut(corpus)
+    (file,) = np.flatnonzero(corpus.held_out())
+    whole = corpus.read(int(np.flatnonzero(corpus.runs["file"] == file)[0]), 0, 3 * 16_000 + WINDOW)
+    assert len(held.originals) == len(held.deformed) == 3
+    for k, original in enumerate(held.originals):
+        np.testing.assert_array_equal(original, whole[k * WINDOW : (k + 1) * WINDOW])
+        assert not np.array_equal(held.deformed[k], original)
+        np.testing.assert_array_equal(held.deformed[k], again.deformed[k])
+    triplets, rng = Triplets(corpus, Settings()), np.random.default_rng(0)
+    drawn = {triplets.draw(rng).anchor.run for _ in range(300)}
+    assert file not in set(corpus.runs["file"][list(drawn)])
+    assert len(drawn) == 19
+
+
+def test_many_held_out_files_give_a_segment_each_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HeldOut, "SEGMENTS", 6)
+    sounds = {b"%d" % k: tone(100 + 10 * k, 5.0) for k in range(80)}
+    corpus = corpus_of(tmp_path, sounds)
+    held = HeldOut(corpus)
+    assert len(held.originals) == 6
+    assert len({round(frequency(original)) for original in held.originals}) == corpus.held_out().sum() == 4
+
+
+def test_pairs_to_hear_are_what_they_are_said_to_be(tmp_path: Path) -> None:
+    tones = corpus_of(tmp_path, {b"a": tone(500, 20.0), b"b": tone(900, 20.0)})
+    written = write_pairs(tones, Settings(recipe=only(proximity=0.3, pitch=1, noise=0.3)), tmp_path / "pairs")
+    assert len(written) == PAIRS
+    for pair in written:
+        (anchor, rate), (positive, _) = soundfile.read(pair.anchor), soundfile.read(pair.positive)
+        assert (len(anchor), len(positive), rate) == (WINDOW, WINDOW, 16_000)
+        semitones = next(float(word[5:]) for word in pair.changes.split() if word.startswith("pitch"))
+        assert cents(frequency(positive), frequency(anchor) * 2 ** (semitones / 12)) == pytest.approx(0, abs=3)
+        assert ("near" in pair.changes) == (pair.start != pair.positive_start)
+        assert frequency(anchor) == pytest.approx(500 if pair.path == b"a" else 900, rel=0.001)
+
+
+def test_pairs_that_cannot_be_written(tmp_path: Path) -> None:
+    tones = corpus_of(tmp_path, {b"a": tone(500, 2.0), b"b": tone(900, 2.0)})
+    (tmp_path / "file").write_text("")
+    with pytest.raises((OSError, UsageError)):
+        write_pairs(tones, Settings(), tmp_path / "file")
