@@ -30,6 +30,10 @@ class LibraryError(QbeError):
     """An index file is missing, damaged, truncated, or from a newer version."""
 
 
+class TaskError(QbeError):
+    """A labelled task is missing, breaks its format, or asks nothing."""
+
+
 class TrainingError(QbeError):
     """Training cannot start or go on."""
 

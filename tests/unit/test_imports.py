@@ -37,7 +37,9 @@ def loaded_by(arguments: list[str]) -> set[str]:
     return set(done.stderr.split("\n")[-2].split())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["embed", "--help"], ["deform", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["embed", "--help"], ["deform", "--help"], ["eval", "--help"]]
+)
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert not loaded_by(arguments) & {"numpy", "rich", "torch", "onnxruntime", "soundfile", "msgpack"}
 

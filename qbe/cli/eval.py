@@ -1,0 +1,161 @@
+"""qbe eval: labelled tasks -> how well models and baselines retrieve."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from qbe.cli.app import Json, Quiet, command
+from qbe.cli.outputs import Report, is_terminal, print_table, progress, say, write_json, write_lines
+from qbe.errors import QbeError, UsageError
+
+if TYPE_CHECKING:
+    from qbe.cli.outputs import Cell
+    from qbe.evaluation import Part, Retrieval, Task
+    from qbe.streams.records import Vector
+    from qbe.systems import System
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+class Baseline(StrEnum):
+    """The names in `qbe.baselines.FEATURES`, without loading numpy."""
+
+    logmel = "logmel"
+    mfcc = "mfcc"
+
+
+@command("eval")
+def evaluate(
+    labels: Annotated[
+        list[str],
+        typer.Option(metavar="TASK.tsv", help="Columns path, label, group, perhaps start and duration.  [repeatable]"),
+    ],
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="ONNX model.  [repeatable; default: the one in the package]"),
+    ] = None,
+    baseline: Annotated[
+        list[Baseline] | None, typer.Option(help="Features to compare with.  [repeatable; default: none]")
+    ] = None,
+    root: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Of relative paths in tasks.  [default: the current one]")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Measure how well sounds find others of their label: each is searched for among those of other groups.
+
+    For programs a line is: task, system, mAP, low, high (its 95 % interval over queries), P@1, chance (the mAP of
+    random order), queries, items; parted by tabs. After several tasks comes their mean, as task "mean".
+
+    Of a baseline the best variant is shown for every task: raw or z-scored, windows one by one or averaged.
+
+    Example: qbe eval --labels drums.tsv --model mine.onnx --baseline logmel
+    """
+    from qbe.evaluation import read_task
+    from qbe.systems import baseline_system, model_system
+
+    if root is not None and not os.path.isdir(root):
+        raise UsageError(f"--root {root}: no such folder")
+    report = Report()
+    tasks = _each(read_task, labels, report)
+    systems = _each(model_system, model or ([] if baseline else [None]), report)
+    systems += [baseline_system(name.value) for name in baseline or []]
+    if tasks and systems:
+        vectors = _embedded(tasks, systems, os.fsencode(root or ""), quiet, report)
+        outcomes = _each(lambda task: (task.name, _measured(task, systems, vectors)), tasks, report)
+        _show(_rows(outcomes, systems), as_json)
+    return report.exit_code
+
+
+def _each(function: Callable[[In], Out], inputs: Iterable[In], report: Report) -> list[Out]:
+    """What comes of every input that can be used; the others are reported."""
+    results = []
+    for one in inputs:
+        try:
+            results.append(function(one))
+        except QbeError as error:
+            report(error)
+    return results
+
+
+def _embedded(
+    tasks: list[Task], systems: list[System], root: bytes, quiet: bool, report: Report
+) -> dict[Part, list[Vector]]:
+    """The vectors of all parts of sounds, each embedded once however many tasks it stands in."""
+    from qbe.systems import embed_parts
+
+    parts = list(dict.fromkeys(item.part for task in tasks for item in task.items))
+    vectors: dict[Part, list[Vector]] = {}
+    with progress("eval", len(parts), quiet) as update:
+        for part, found in zip(parts, embed_parts(parts, systems, root, report), strict=True):
+            vectors[part] = found
+            update(len(vectors), f"{len(vectors)} of {len(parts)} sounds")
+    return vectors
+
+
+def _measured(task: Task, systems: list[System], vectors: dict[Part, list[Vector]]) -> list[Retrieval]:
+    """Every system's figures over the items that could be read. TaskError where these leave no match."""
+    from qbe.evaluation import Task
+
+    items = [item for item in task.items if vectors[item.part]]
+    if len(items) < len(task.items):
+        say(f"{task.file}: without {len(task.items) - len(items)} of {len(task.items)} items, which cannot be read")
+    Task(task.file, items).require_match()
+    labels, groups = [item.label for item in items], [item.group for item in items]
+    return [
+        system.measure([vectors[item.part][place] for item in items], labels, groups)
+        for place, system in enumerate(systems)
+    ]
+
+
+def _rows(outcomes: list[tuple[str, list[Retrieval]]], systems: list[System]) -> list[dict[str, Cell]]:
+    rows = [
+        _row(task, system.name, [outcome])
+        for task, of_task in outcomes
+        for system, outcome in zip(systems, of_task, strict=True)
+    ]
+    if len(outcomes) > 1:
+        of_systems = zip(*(of_task for _, of_task in outcomes), strict=True)
+        rows += [_row("mean", system.name, of_one) for system, of_one in zip(systems, of_systems, strict=True)]
+    return rows
+
+
+def _row(task: str, system: str, outcomes: Sequence[Retrieval]) -> dict[str, Cell]:
+    """One line of the output: of one task, or the mean of several, each counting alike."""
+    from qbe.evaluation import interval
+
+    low, high = interval(outcomes)
+    return {
+        "task": task,
+        "system": system,
+        "mAP": sum(outcome.mean_average_precision for outcome in outcomes) / len(outcomes),
+        "low": low,
+        "high": high,
+        "P@1": sum(outcome.precision_at_1 for outcome in outcomes) / len(outcomes),
+        "chance": sum(outcome.chance for outcome in outcomes) / len(outcomes),
+        "queries": sum(len(outcome.average_precisions) for outcome in outcomes),
+        "items": sum(outcome.items for outcome in outcomes),
+    }
+
+
+def _show(rows: list[dict[str, Cell]], as_json: bool) -> None:
+    if as_json:
+        write_json(
+            {key: round(cell, 4) if isinstance(cell, float) else cell for key, cell in row.items()} for row in rows
+        )
+    elif is_terminal():
+        columns = ("task", "system", " mAP", " low", " high", " P@1", " chance", " queries", " items")
+        print_table("query by example", columns, (_cells(row, 3) for row in rows))
+    else:
+        write_lines(_cells(row, 4) for row in rows)
+
+
+def _cells(row: dict[str, Cell], digits: int) -> list[Cell]:
+    return [f"{cell:.{digits}f}" if isinstance(cell, float) else cell for cell in row.values()]

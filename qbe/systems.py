@@ -1,0 +1,121 @@
+"""Systems under evaluation, models and baselines: from sounds to vectors, and from vectors to a ranking."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
+
+import numpy as np
+
+from qbe.audio.reading import read_blocks
+from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, cut
+from qbe.baselines import FEATURES, best_variant
+from qbe.encoder import BATCH, JOBS, Encoder, open_encoder
+from qbe.errors import AudioError, ModelError, OnError, display
+from qbe.evaluation import Part, Retrieval, retrieval
+from qbe.streams.records import Audio, Segment, Vector
+
+Measure = Callable[[Sequence[Vector], Sequence[str], Sequence[str]], Retrieval]
+
+
+@dataclass(frozen=True)
+class System:
+    """name : in tables
+    sample_rate, samples : of the windows it takes
+    embed : float32 [B, samples] -> [B, D]
+    measure : from the vectors of all sounds, their labels and groups, as `qbe.evaluation.retrieval`
+    """
+
+    name: str
+    sample_rate: int
+    samples: int
+    embed: Callable[[Audio], Vector]
+    measure: Measure
+
+
+def model_system(path: str | None) -> System:
+    """The model in an ONNX file, called as the file; None: the default model. Raises as `open_encoder`."""
+    encoder = open_encoder(path)
+    name = display(os.fsencode(path)) if path else "default"
+    return System(name, encoder.sample_rate, encoder.samples, partial(_embed_finite, encoder), retrieval)
+
+
+def _embed_finite(encoder: Encoder, audio: Audio) -> Vector:
+    """ModelError for a vector that cannot be ranked: its order would be the task's, which often is that of labels."""
+    vectors = encoder.embed(audio)
+    if not np.isfinite(vectors).all():
+        raise ModelError(f"model {encoder.name} gives embeddings that are not numbers (NaN or infinite)")
+    return vectors
+
+
+def baseline_system(name: str) -> System:
+    """One of `qbe.baselines.FEATURES`."""
+    return System(name, SAMPLE_RATE, WINDOW, FEATURES[name], best_variant)
+
+
+def embed_parts(
+    parts: Sequence[Part], systems: Sequence[System], root: bytes, on_error: OnError
+) -> Iterator[list[Vector]]:
+    """Of every part, in order, its vectors in every system, [n, D] each; none at all where nothing can be decoded.
+
+    root : the folder that relative paths start from. What was decoded before a fault counts; the fault goes to
+    `on_error`. Audio is in memory in batches of windows. Raises ModelError.
+    """
+    with ThreadPoolExecutor(JOBS) as pool:
+        for vectors, faults in pool.map(lambda part: _embedded(part, systems, root), parts):
+            if faults:
+                on_error(faults[0])  # the others are the same, met again by other windows
+            yield vectors
+
+
+def _embedded(part: Part, systems: Sequence[System], root: bytes) -> tuple[list[Vector], list[AudioError]]:
+    vectors: list[list[Vector]] = [[] for _ in systems]
+    faults: list[AudioError] = []
+    for (sample_rate, samples), users in _by_window(systems).items():
+        segments = windows(part, root, sample_rate, samples, faults.append)
+        while batch := list(islice(segments, BATCH)):
+            audio = np.stack([segment.audio for segment in batch])
+            for user in users:
+                vectors[user].append(systems[user].embed(audio))
+    return [np.concatenate(of_one) for of_one in vectors] if all(vectors) else [], faults
+
+
+def _by_window(systems: Sequence[System]) -> dict[tuple[int, int], list[int]]:
+    """Places of systems by the windows they take: those that take the same share the decoding."""
+    users = defaultdict(list)
+    for place, system in enumerate(systems):
+        users[system.sample_rate, system.samples].append(place)
+    return users
+
+
+def windows(
+    part: Part, root: bytes, sample_rate: int, samples: int, on_fault: Callable[[AudioError], None]
+) -> Iterator[Segment]:
+    """The segments of a part, cut as `qbe search` cuts a query, until a fault, which goes to `on_fault`.
+
+    Of digital silence comes the first segment, so that every sound that can be read is ranked.
+    """
+    source = os.path.join(root, part.path)
+
+    def segments(keep_silence: bool) -> Iterator[Segment]:
+        blocks = read_blocks(source, sample_rate, start=part.start, duration=part.duration)
+        sound = _until_fault(blocks, on_fault)
+        return cut(sound, source, window=samples, hop=samples // 2, keep_silence=keep_silence)
+
+    sounding = segments(keep_silence=False)
+    first = next(sounding, None) or next(segments(keep_silence=True), None)
+    if first is None:
+        on_fault(AudioError(f"{display(source)}: the part at {part.start:g} s holds no samples"))
+    return chain([first] if first else [], sounding)
+
+
+def _until_fault(blocks: Iterator[Audio], on_fault: Callable[[AudioError], None]) -> Iterator[Audio]:
+    try:
+        yield from blocks
+    except AudioError as error:
+        on_fault(error)
