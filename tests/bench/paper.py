@@ -1,6 +1,6 @@
 """The experiment of Jansen et al. (arXiv 1711.02209) on other sounds: what each observation teaches, and what all do.
 
-    python tests/bench/paper.py OUT --sounds LIST --root CORPUS --tasks FOLDER [--steps 400] [--jobs 2]
+    python tests/bench/paper.py OUT --sounds LIST --root CORPUS --tasks FOLDER [--steps 600] [--jobs 2]
 
 LIST names the sounds to learn from, one a line; CORPUS is the folder that the paths in the tables of FOLDER are
 relative to. The groups of every task are parted in two at random: the label-supervised topline learns from one half,
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qbe.evaluation import Item, read_task
+from qbe.evaluation import Item, Part, read_task
 
 JOINT = "proximity=0.6,pitch=0.5,stretch=0.5,mix=0.15,noise=0.15"
 SYSTEMS = {
@@ -44,34 +44,51 @@ def halves(items: list[Item], seed: int) -> tuple[list[Item], list[Item]]:
     return [i for i in items if i.group not in tested], [i for i in items if i.group in tested]
 
 
-def overlap(one: Item, other: Item) -> bool:
-    """Whether two items share sound."""
+def overlap(one: Part, other: Part) -> bool:
+    """Whether two parts share sound."""
 
-    def end(item: Item) -> float:
-        return np.inf if item.duration is None else item.start + item.duration
+    def end(part: Part) -> float:
+        return np.inf if part.duration is None else part.start + part.duration
 
     return one.path == other.path and one.start < end(other) and other.start < end(one)
 
 
 def split(folder: Path) -> tuple[dict[str, list[Item]], dict[str, list[Item]]]:
-    """By task: what the topline learns from, and what all are tested on."""
-    parts = {path.stem: halves(read_task(path), 0) for path in sorted(folder.glob("*.tsv"))}
+    """By task: what the topline learns from, and what all are tested on; no sound is in both, whatever the task.
+
+    Where tasks share sounds, a later one leaves out what is on the other side already: small tasks come first, which
+    have the least to spare.
+    """
+    learned: dict[str, list[Item]] = {}
     tested: dict[str, list[Item]] = {}
-    for _, items in parts.values():
-        for item in items:
-            tested.setdefault(item.path, []).append(item)
-    learned = {
-        task: [item for item in items if not any(overlap(item, other) for other in tested.get(item.path, []))]
-        for task, (items, _) in parts.items()
-    }
-    return learned, {task: items for task, (_, items) in parts.items()}
+    tasks = sorted((read_task(str(path)) for path in folder.glob("*.tsv")), key=lambda task: len(task.items))
+    for task in tasks:
+        to_learn, to_test = halves(task.items, 0)
+        before = [item.part for items in learned.values() for item in items]
+        learned[task.name] = without(to_learn, [item.part for items in tested.values() for item in items])
+        tested[task.name] = without(to_test, before)
+    return learned, tested
+
+
+def without(items: list[Item], parts: list[Part]) -> list[Item]:
+    """The items that share no sound with parts."""
+    return [item for item in items if not any(overlap(item.part, part) for part in parts)]
 
 
 def write_tasks(tasks: dict[str, list[Item]], folder: Path) -> list[Path]:
     folder.mkdir(exist_ok=True)
     paths = []
     for task, items in tasks.items():
-        rows = [(i.path, i.label, i.group, i.start, "" if i.duration is None else i.duration) for i in items]
+        rows = [
+            (
+                os.fsdecode(i.part.path),
+                i.label,
+                i.group,
+                i.part.start,
+                "" if i.part.duration is None else i.part.duration,
+            )
+            for i in items
+        ]
         lines = [("path", "label", "group", "start", "duration"), *rows]
         paths.append(folder / f"{task}.tsv")
         paths[-1].write_text("".join("\t".join(map(str, line)) + "\n" for line in lines), errors="surrogateescape")
@@ -150,9 +167,9 @@ def train_topline(tasks: dict[str, list[Item]], arguments: argparse.Namespace, m
         for task, items in tasks.items():
             for number, item in enumerate(items):
                 key = f"{task}\t{item.label}\t{item.group}\t{number}".encode(errors="surrogateescape")
-                source = os.fsencode(arguments.root / item.path)
+                part, source = item.part, os.path.join(os.fsencode(arguments.root), item.part.path)
                 try:
-                    blocks = read_blocks(source, SAMPLE_RATE, start=item.start, duration=item.duration)
+                    blocks = read_blocks(source, SAMPLE_RATE, start=part.start, duration=part.duration)
                     yield from cut(blocks, key, hop=WINDOW)
                 except AudioError as error:
                     print(error, file=sys.stderr)
@@ -199,7 +216,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     for option in ("--sounds", "--root", "--tasks"):
         parser.add_argument(option, type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, each on one core")
     parser.add_argument("--only", choices=[*SYSTEMS, TOPLINE], help="train this one and stop")
     arguments = parser.parse_args()

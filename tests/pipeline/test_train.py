@@ -78,11 +78,8 @@ def test_the_recipe_and_all_choices_are_kept_in_the_model(folder: Path) -> None:
     metadata = open_encoder(str(folder / "d.onnx")).session.get_modelmeta().custom_metadata_map
     training = json.loads(metadata["training"])
     assert (training["loss"], training["mining"], training["margin"]) == ("l2", "hardest", 0.3)
-    assert (training["recipe"]["pitch"], training["recipe"]["noise"], training["recipe"]["max_semitones"]) == (
-        0.5,
-        0,
-        2,
-    )
+    recipe = training["recipe"]
+    assert (recipe["pitch"], recipe["noise"], recipe["max_semitones"]) == (0.5, 0, 2)
     assert metadata["name"] == "d"
 
 
@@ -154,10 +151,8 @@ def test_files_that_vanish_while_sounds_are_decoded_are_named_and_the_rest_is_le
     assert any("gone.wav: No such file" in line for line in said(done))
     assert (tmp_path / "m.onnx").exists()
     # What was decoded is all that training needs.
-    process = subprocess.Popen(
-        ["bash", "-c", "exec qbe train -q --cache c 0.wav 1.wav 2.wav 3.wav -o n.onnx --steps 12 --batch 4 --log n.jsonl"],
-        cwd=tmp_path, env=ENVIRONMENT,
-    )  # fmt: skip
+    command = "exec qbe train -q --cache c [0-3].wav -o n.onnx --steps 12 --batch 4 --log n.jsonl"
+    process = subprocess.Popen(["bash", "-c", command], cwd=tmp_path, env=ENVIRONMENT)
     wait_for(lambda: (tmp_path / "n.jsonl").exists() and (tmp_path / "n.jsonl").read_text(), 60)
     for k in range(4):
         (tmp_path / f"{k}.wav").unlink()
@@ -175,7 +170,7 @@ def test_a_full_disk_keeps_the_checkpoint(folder: Path) -> None:
     process.wait()
     before = checkpoint.read_bytes()
     # A file may not grow over 1 MB: the next checkpoint does not fit.
-    done = sh(f"ulimit -f 1000; {TRAIN} -q -o full.onnx --resume --steps 1", folder)
+    done = sh("ulimit -f 1000; qbe train -q -o full.onnx --resume --steps 1", folder)
     assert done.returncode == 2
     assert "checkpoint.pt: File too large" in said(done)[-1]
     assert checkpoint.read_bytes() == before
