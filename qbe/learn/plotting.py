@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from qbe.learn.training import History, Training
     from qbe.learn.triplets import Batch
 
-SMOOTHED = 50  # steps
+SMOOTHED = 50  # steps at most
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def plot_training(path: str, history: History, distances: Distances) -> None:
 def _curve(axes: Axes, steps: NDArray[np.int64], values: NDArray[np.float64], title: str) -> None:
     """A value of every step, and its running mean."""
     axes.plot(steps, values, color="0.8", linewidth=0.8)
-    width = min(SMOOTHED, len(values))
+    width = max(1, min(SMOOTHED, len(values) // 10))
     axes.plot(steps[width - 1 :], np.convolve(values, np.full(width, 1 / width), "valid"))
     axes.set(title=title, xlabel="step")
 

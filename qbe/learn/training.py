@@ -156,18 +156,23 @@ class Training:
         anchors, positives = self.embed(torch.cat([batch.anchors, batch.positives])).chunk(2)
         views = compare(anchors, positives, batch.files.to(self.device))
         # Not the loss: an embedding that is not a number has no semi-hard negative, and its triplet is left out.
-        if not torch.isfinite(views.similarity).all():
-            raise TrainingError(
-                f"embeddings are not numbers any more at step {self.step}, loss of the steps before: "
-                f"{', '.join(f'{loss:.3f}' for loss in self.history.loss[-3:]) or 'none'}; {self.checkpoint} is kept: "
-                f"begin again with a lower --learning-rate than {self.settings.learning_rate:g}"
-            )
+        self._check_finite("embeddings", views.similarity)
         outcome = batch_loss(views, self.settings)
         self.optimizer.zero_grad()
         outcome.loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.learned, 5.0)
+        # Before the step: no checkpoint may hold what a bad gradient makes of the weights.
+        self._check_finite("gradients", torch.nn.utils.clip_grad_norm_(self.learned, 5.0))
         self.optimizer.step()
         return outcome, views
+
+    def _check_finite(self, what: str, values: Tensor) -> None:
+        if not torch.isfinite(values).all():
+            before = ", ".join(f"{loss:.3f}" for loss in self.history.loss[-3:]) or "none"
+            raise TrainingError(
+                f"{what} are not numbers any more at step {self.step} (loss of the steps before: {before}); "
+                f"{self.checkpoint} is kept; begin again with a lower --learning-rate than "
+                f"{self.settings.learning_rate:g}"
+            )
 
     def embed(self, audio: Tensor) -> Tensor:
         """As the network does it, the encoder in half precision where that pays: [B, L] -> [B, D], unit norm."""

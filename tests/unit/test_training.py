@@ -148,6 +148,14 @@ def test_embeddings_that_are_no_numbers_stop_it_and_keep_the_checkpoint(corpus: 
     assert (tmp_path / "c.pt").read_bytes() == before
 
 
+def test_gradients_that_are_no_numbers_stop_it_before_they_reach_the_weights(corpus: Corpus, tmp_path: Path) -> None:
+    training = started(corpus, small(3), tmp_path / "c.pt")
+    training.network.encoder.head.weight.register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(TrainingError, match="gradients are not numbers any more at step 0"):
+        list(training.run())
+    assert all(torch.isfinite(value).all() for value in training.network.state_dict().values())
+
+
 def test_a_full_disk_at_a_checkpoint_keeps_the_old_one(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

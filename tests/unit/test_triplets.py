@@ -147,6 +147,35 @@ def test_pairs_to_hear_are_what_they_are_said_to_be(tmp_path: Path) -> None:
         assert frequency(anchor) == pytest.approx(500 if pair.path == b"a" else 900, rel=0.001)
 
 
+def heard_pairs(folder: Path, corpus: Corpus, recipe: Recipe) -> list[tuple[Audio, Audio, float]]:
+    """Anchor, positive and the number in the one change of every pair that is written."""
+    pairs = []
+    for pair in write_pairs(corpus, Settings(recipe=recipe), folder):
+        anchor, positive = (soundfile.read(file, dtype="float32")[0] for file in (pair.anchor, pair.positive))
+        pairs.append((anchor, positive, float(pair.changes.lstrip("abcdefghijklmnopqrstuvwxyz"))))
+    return pairs
+
+
+def test_noise_to_hear_has_its_ratio(tmp_path: Path) -> None:
+    tones = corpus_of(tmp_path, {b"a": tone(500, 20.0), b"b": noise(20.0)})
+    for anchor, positive, snr in heard_pairs(tmp_path / "pairs", tones, only(noise=1)):
+        assert 10 * np.log10(np.sum(anchor**2) / np.sum((positive - anchor) ** 2)) == pytest.approx(snr, abs=0.2)
+
+
+def test_tempo_to_hear_is_stretched(tmp_path: Path) -> None:
+    beat = tone(700, 20.0) * (np.arange(20 * 16_000) % 1600 < 400)  # ten bursts a second
+    beats = corpus_of(tmp_path, {b"a": beat, b"b": tone(900, 20.0) * (np.arange(20 * 16_000) % 1600 < 400)})
+    for anchor, positive, factor in heard_pairs(tmp_path / "pairs", beats, only(stretch=1)):
+        assert period(positive) / period(anchor) == pytest.approx(factor, rel=0.02)
+
+
+def period(audio: Audio) -> float:
+    """Of a sound's envelope, samples."""
+    envelope = np.convolve(np.abs(audio), np.full(160, 1 / 160), "same") - np.abs(audio).mean()
+    spectrum = np.abs(np.fft.rfft(envelope * np.hanning(len(envelope)), 1 << 18))
+    return (1 << 18) / float(spectrum.argmax())
+
+
 def test_pairs_that_cannot_be_written(tmp_path: Path) -> None:
     tones = corpus_of(tmp_path, {b"a": tone(500, 2.0), b"b": tone(900, 2.0)})
     (tmp_path / "file").write_text("")
