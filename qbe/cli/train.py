@@ -6,7 +6,9 @@ import json
 import os
 import tempfile
 from contextlib import nullcontext
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -108,7 +110,7 @@ def train(
     from qbe.learn.session import Session
 
     report, tell = Report(), (lambda _: None) if quiet else say
-    sounds = _Sounds(inputs, files_from, null, quiet, report, cache, tell)
+    sounds = _Sounds(inputs, files_from, null, cache, quiet, report, tell)
     if audition:
         _audition(sounds, _settings(given, steps, minutes), audition)
         return report.exit_code
@@ -153,37 +155,31 @@ def _settings(given: dict[str, Any], steps: int | None, minutes: float | None) -
     return Settings(steps=steps, minutes=minutes, **choices)
 
 
+@dataclass
 class _Sounds:
     """What there is to learn from: named files, or a stream on stdin."""
 
-    def __init__(
-        self,
-        inputs: list[str] | None,
-        files_from: str | None,
-        null: bool,
-        quiet: bool,
-        report: Report,
-        cache: Path | None,
-        tell: Callable[[str], None],
-    ) -> None:
-        self.are_named = bool(inputs or files_from)
-        self.named = (inputs, files_from, null)
-        self.quiet, self.report, self.cache, self.tell = quiet, report, cache, tell
+    inputs: list[str] | None
+    files_from: str | None
+    null: bool
+    cache: Path | None
+    quiet: bool
+    report: Report
+    tell: Callable[[str], None]
+
+    @property
+    def are_named(self) -> bool:
+        return bool(self.inputs or self.files_from)
 
     def decoded(self) -> Path:
         """The folder with the decoded files."""
         from qbe.learn.cache import decode_once, default_cache
 
-        paths = sound_files(*self.named, self.report)
+        paths = sound_files(self.inputs, self.files_from, self.null, self.report)
         if not paths:
             raise UsageError("no sounds to learn from among what was named")
-        return decode_once(
-            paths,
-            self.cache or default_cache(),
-            lambda on_error: self._cut(paths, on_error),
-            self.report,
-            self.tell,
-        )
+        cache = self.cache or default_cache()
+        return decode_once(paths, cache, partial(self._cut, paths), self.report, self.tell)
 
     def _cut(self, paths: list[bytes], on_error: OnError) -> Iterator[Segment]:
         from qbe.audio.segmentation import WINDOW, segments
