@@ -12,11 +12,11 @@ from pathlib import PurePath
 import numpy as np
 from numpy.typing import NDArray
 
+from qbe.audio.reading import LONGEST
 from qbe.errors import TaskError, display
 from qbe.streams.records import Vector
 
 COLUMNS = ("path", "label", "group")
-LONGEST = 1e9  # seconds; what lies beyond is a slip, and no number of samples
 NORMAL_95 = 1.96
 QUERY_SEGMENTS = 64
 

@@ -20,6 +20,7 @@ SHORTFALL_SECONDS = 0.5  # MP3 and Vorbis files may promise a little more than t
 SIZE_CLAIM = re.compile(r"\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")
 UNKNOWN_SIZE = 0x7FFF0000  # what a program writes into a header that goes down a pipe
 MIN_RATE, MAX_RATE = 100, 1_000_000
+LONGEST = 1e9  # seconds; what lies beyond is a slip, and no number of samples
 
 # libsndfile's containers under the endings people give them; headerless "raw" cannot be recognised.
 EXTENSIONS = frozenset(
@@ -60,7 +61,7 @@ def read_blocks(
 
     source : a file name, or an open seekable file
     sample_rate : of the result, Hz
-    start, duration : the part to read, seconds of the source; None: to its end
+    start, duration : the part to read, seconds of the source, LONGEST at most; None: to its end
 
     Yields float32 [n]. Raises AudioError where the sound cannot be opened, is broken, or holds samples that are not
     numbers; blocks that were good have been yielded by then.
@@ -119,6 +120,9 @@ def read_frames(
     sound: soundfile.SoundFile, name: str, *, start: float = 0.0, duration: float | None = None
 ) -> Iterator[Audio]:
     """Decode an open sound as it is: blocks of float32 [n, channels]. Raises as `read_blocks`; `name` is for that."""
+    for what, seconds in (("start", start), ("duration", duration or 0.0)):
+        if not 0 <= seconds <= LONGEST:
+            raise AudioError(f"{name}: {what} {seconds:g} is not a number of seconds, 0 or more")
     rate, expected = sound.samplerate, _promised_frames(sound)
     first = round(start * rate)
     if first >= expected > 0 and first > 0:

@@ -76,6 +76,15 @@ def test_a_part_that_is_not_there(tmp_path: Path) -> None:
         decode(path, start=3.0)
 
 
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), 1e308, -1.0])
+def test_a_part_that_is_no_part(tmp_path: Path, seconds: float) -> None:
+    path = write_sound(tmp_path / "a.wav", noise(1.0))
+    with pytest.raises(AudioError, match=r"start .* is not a number of seconds"):
+        list(read_blocks(bytes(path), 16_000, start=seconds))
+    with pytest.raises(AudioError, match=r"duration .* is not a number of seconds"):
+        list(read_blocks(bytes(path), 16_000, duration=seconds))
+
+
 def test_an_open_file_reads_like_a_path(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.wav", noise(1.0), subtype="FLOAT")
     read = np.concatenate(list(read_blocks(io.BytesIO(path.read_bytes()), 16_000)))
