@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +27,13 @@ RUN = np.dtype([("file", np.int32), ("start", np.int64), ("offset", np.int64), (
 class Corpus:
     """audio : int16 [N], all runs one after the other; runs : RUN [R]; paths : of the files that runs speak of [F]"""
 
-    audio: NDArray[np.int16]
+    audio: np.memmap[tuple[int], np.dtype[np.int16]]
     runs: NDArray[np.void]
     paths: list[bytes]
+
+    def __reduce__(self) -> tuple[Callable[[Path], Corpus], tuple[Path]]:
+        """To another process goes the name of the folder: a memory map would be copied, all of it."""
+        return open_corpus, (Path(str(self.audio.filename)).parent,)
 
     def read(self, run: int, start: int, length: int) -> Audio:
         """Samples from `start` on (0: the run's beginning), zeros beyond the run's end: float32 [length]."""
@@ -42,9 +46,8 @@ class Corpus:
 
     def forget(self) -> None:
         """Give back the memory of pages that were read: else a long training holds the whole corpus."""
-        mapped = getattr(self.audio, "_mmap", None)
-        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-            mapped.madvise(mmap.MADV_DONTNEED)
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self.audio._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
     def held_out(self) -> NDArray[np.bool_]:
         """Which files are never trained on, [F]: one in twenty, the same ones whatever else is there."""

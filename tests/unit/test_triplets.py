@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
 from pathlib import Path
 
@@ -55,6 +56,13 @@ def test_a_batch_depends_on_seed_and_step_alone(corpus: Corpus) -> None:
         assert torch.equal(getattr(first[7], name), getattr(Triplets(corpus, Settings(batch=4))[7], name))
     assert not torch.equal(first[7].anchors, first[8].anchors)
     assert not torch.equal(first[7].anchors, Triplets(corpus, Settings(batch=4, seed=1))[7].anchors)
+
+
+def test_another_process_gets_the_same_batches_and_no_copy_of_the_sounds(corpus: Corpus) -> None:
+    triplets = Triplets(corpus, Settings(batch=4))
+    sent = pickle.dumps(triplets)
+    assert len(sent) < 10_000
+    assert torch.equal(pickle.loads(sent)[3].positives, triplets[3].positives)
 
 
 def test_a_near_positive_lies_within_the_distance(corpus: Corpus) -> None:
