@@ -1,0 +1,152 @@
+# Written by generate.py from the command-line parser, do not edit.
+
+_qbe_files() {
+    local IFS=$'\n' pattern=$1 name
+    compopt -o filenames 2> /dev/null
+    COMPREPLY+=($(compgen -d -- "$2"))
+    for name in $(compgen -f -- "$2"); do
+        if [[ ! -d $name && ${name,,} =~ $pattern ]]; then COMPREPLY+=("$name"); fi
+    done
+}
+
+_qbe_value() {
+    case $1 in
+        audio) _qbe_files '\.(8svx|aif|aifc|aiff|au|avr|caf|flac|htk|iff|mat|mp1|mp2|mp3|nist|oga|ogg|opus|paf|pvf|rf64|sd2|sds|sf|snd|sph|svx|voc|w64|wav|wave|wavex|wve|xi)$' "$2" ;;
+        idx) _qbe_files '\.idx$' "$2" ;;
+        onnx) _qbe_files '\.onnx$' "$2" ;;
+        tsv) _qbe_files '\.tsv$' "$2" ;;
+        any) _qbe_files '' "$2" ;;
+        folder) local IFS=$'\n'; compopt -o filenames 2> /dev/null; COMPREPLY+=($(compgen -d -- "$2")) ;;
+    esac
+}
+
+_qbe() {
+    local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
+    local options='' valued=' ' arguments='' kind='' place=-1 k
+    COMPREPLY=()
+    if ((COMP_CWORD == 1)); then
+        COMPREPLY=($(compgen -W "deform embed eval index info search segment train --help --version" -- "$current"))
+        return
+    fi
+    case $command in
+        deform)
+            options='--pitch --stretch --noise --mix --gain --eq --near --random --seed -o --output --limit --files-from -0 --null -q --quiet --help'
+            valued=' --pitch --stretch --noise --mix --gain --eq --near --seed -o --output --files-from '
+            arguments='audio'
+            case $before in
+                --pitch) kind='none' ;;
+                --stretch) kind='none' ;;
+                --noise) kind='none' ;;
+                --mix) kind='audio' ;;
+                --gain) kind='none' ;;
+                --eq) kind='none' ;;
+                --near) kind='none' ;;
+                --seed) kind='none' ;;
+                -o|--output) kind='any' ;;
+                --files-from) kind='any' ;;
+                *) ;;
+            esac ;;
+        embed)
+            options='--files-from -0 --null --model --hop --keep-silence --jobs --npy -q --quiet --help'
+            valued=' --files-from --model --hop --jobs '
+            arguments='audio'
+            case $before in
+                --files-from) kind='any' ;;
+                --model) kind='onnx' ;;
+                --hop) kind='none' ;;
+                --jobs) kind='none' ;;
+                *) ;;
+            esac ;;
+        eval)
+            options='--labels --model --baseline --root --json -q --quiet --help'
+            valued=' --labels --model --baseline --root '
+            arguments='none'
+            case $before in
+                --labels) kind='tsv' ;;
+                --model) kind='onnx' ;;
+                --baseline) kind='choice:logmel mfcc' ;;
+                --root) kind='folder' ;;
+                *) ;;
+            esac ;;
+        index)
+            options='-o --output --check --help'
+            valued=' -o --output --check '
+            arguments='none'
+            case $before in
+                -o|--output) kind='idx' ;;
+                --check) kind='idx' ;;
+                *) ;;
+            esac ;;
+        info)
+            options='--json --help'
+            valued='  '
+            arguments='idx'
+            case $before in
+                *) ;;
+            esac ;;
+        search)
+            options='-k --segments --start --duration --include-self --play --model --json -0 --null --help'
+            valued=' -k --start --duration --model '
+            arguments='idx audio'
+            case $before in
+                -k) kind='none' ;;
+                --start) kind='none' ;;
+                --duration) kind='none' ;;
+                --model) kind='onnx' ;;
+                *) ;;
+            esac ;;
+        segment)
+            options='--files-from -0 --null --hop --keep-silence --help'
+            valued=' --files-from --hop '
+            arguments='audio'
+            case $before in
+                --files-from) kind='any' ;;
+                --hop) kind='none' ;;
+                *) ;;
+            esac ;;
+        train)
+            options='-o --output --files-from -0 --null --steps --minutes --resume --recipe --near --balance --loss --mining --margin --temperature --batch --learning-rate --learn-filterbank --seed --device --cache --audition --log --plot --int8 --name --licence -q --quiet --help'
+            valued=' -o --output --files-from --steps --minutes --recipe --near --balance --loss --mining --margin --temperature --batch --learning-rate --seed --device --cache --audition --log --plot --name --licence '
+            arguments='audio'
+            case $before in
+                -o|--output) kind='onnx' ;;
+                --files-from) kind='any' ;;
+                --steps) kind='none' ;;
+                --minutes) kind='none' ;;
+                --recipe) kind='any' ;;
+                --near) kind='none' ;;
+                --balance) kind='choice:duration sqrt folder' ;;
+                --loss) kind='choice:cosine l2 nt-xent' ;;
+                --mining) kind='choice:none semi-hard hardest' ;;
+                --margin) kind='none' ;;
+                --temperature) kind='none' ;;
+                --batch) kind='none' ;;
+                --learning-rate) kind='none' ;;
+                --seed) kind='none' ;;
+                --device) kind='choice:auto cpu cuda' ;;
+                --cache) kind='folder' ;;
+                --audition) kind='folder' ;;
+                --log) kind='any' ;;
+                --plot) kind='any' ;;
+                --name) kind='none' ;;
+                --licence) kind='none' ;;
+                *) ;;
+            esac ;;
+    esac
+    for ((k = 2; k <= COMP_CWORD; k++)); do
+        [[ ${COMP_WORDS[k]} == -?* || $valued == *" ${COMP_WORDS[k-1]} "* ]] || ((place++))
+    done
+    set -- $arguments
+    ((place > 0 && $# > 1)) && shift
+    if [[ $kind == choice:* ]]; then
+        COMPREPLY=($(compgen -W "${kind#choice:}" -- "$current"))
+    elif [[ -n $kind ]]; then
+        _qbe_value "$kind" "$current"
+    elif [[ $current == -* ]]; then
+        COMPREPLY=($(compgen -W "$options" -- "$current"))
+    else
+        _qbe_value "$1" "$current"
+    fi
+}
+
+complete -F _qbe qbe
