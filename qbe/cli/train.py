@@ -53,7 +53,7 @@ def train(
         float | None, typer.Option(metavar="SECONDS", min=0.0, help="Reach of proximity.  [default: 10]")
     ] = None,
     balance: Annotated[Balance | None, typer.Option(help="What files are drawn by.  [default: duration]")] = None,
-    loss: Annotated[Loss | None, typer.Option(help="[default: cosine]")] = None,
+    loss: Annotated[Loss | None, typer.Option(help="What is made small.  [default: cosine]")] = None,
     mining: Annotated[Mining | None, typer.Option(help="Of negatives, for triplets.  [default: semi-hard]")] = None,
     margin: Annotated[
         float | None, typer.Option(metavar="M", min=1e-3, max=4, help="Of triplets.  [default: cosine 0.25, l2 0.1]")
@@ -62,7 +62,9 @@ def train(
         float | None, typer.Option(metavar="T", min=1e-3, max=10, help="Of nt-xent.  [default: 0.1]")
     ] = None,
     batch: Annotated[int | None, typer.Option(metavar="N", min=2, max=65536, help="Pairs.  [default: 128]")] = None,
-    learning_rate: Annotated[float | None, typer.Option(metavar="R", min=1e-7, max=1, help="[default: 0.002]")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(metavar="R", min=1e-7, max=1, help="Of AdamW, at its highest.  [default: 0.002]")
+    ] = None,
     learn_filterbank: Annotated[bool, typer.Option("--learn-filterbank", help="Train the wavelets too.")] = False,
     seed: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="Of everything that is drawn.  [default: 0]")
