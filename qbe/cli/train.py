@@ -79,8 +79,12 @@ def train(
     log: Annotated[str | None, typer.Option(metavar="FILE", help="Append a JSON line a step.")] = None,
     plot: Annotated[str | None, typer.Option(metavar="FILE", help="Draw loss, recall and mining as SVG.")] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Quantise the encoder.")] = False,
-    name: Annotated[str | None, typer.Option(help="What the model calls itself.  [default: MODEL's file name]")] = None,
-    licence: Annotated[str | None, typer.Option(help="The licence of the model, kept in the file.")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What the model calls itself.  [default: MODEL's file name]")
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The licence of the model, kept in the file.")
+    ] = None,
     quiet: Quiet = False,
 ) -> int:
     """Train a model on sounds without labels (files, folders, or a stream of segments on stdin).
