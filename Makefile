@@ -3,7 +3,9 @@ VENV := .venv
 QBE := $(VENV)/demo/bin/qbe
 BIN := $(VENV)/test/bin
 
-.PHONY: demo test clean
+PREFIX ?= /usr/local
+
+.PHONY: demo test docs install clean
 
 # Install qbe without torch, index the sounds in tests/data/library, and look for one that is not among them.
 demo: $(VENV)/demo/installed
@@ -17,6 +19,20 @@ test: $(VENV)/test/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest
+
+# Write what in the manual and the completions comes from the command-line parser.
+docs: $(VENV)/test/installed
+	$(BIN)/python man/generate.py
+	$(BIN)/python completions/generate.py
+
+# Put the manual and the completions where man and the shells look. The program itself: pip install .
+install:
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -D -m 644 completions/qbe.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/qbe
+	install -D -m 644 completions/_qbe $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_qbe
+	install -D -m 644 completions/qbe.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/qbe.fish
 
 $(VENV)/demo/installed: pyproject.toml models/default.onnx $(shell find qbe -name '*.py')
 	$(PYTHON) -m venv --clear $(VENV)/demo

@@ -1,0 +1,56 @@
+"""The manual and the completions against the parser they describe."""
+
+from __future__ import annotations
+
+import importlib.util
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def loaded(path: str) -> ModuleType:
+    """A script of the repository as a module."""
+    spec = importlib.util.spec_from_file_location(path.replace("/", "_").removesuffix(".py"), ROOT / path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their module up.
+    import sys
+
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+MANUAL, COMPLETIONS = loaded("man/generate.py"), loaded("completions/generate.py")
+
+
+@pytest.mark.parametrize("command", sorted(MANUAL.subcommands()))
+def test_every_page_has_the_options_of_the_parser(command: str) -> None:
+    text = MANUAL.page(command).read_text()
+    assert text == MANUAL.written(command), "run `make docs`"
+    for parameter in MANUAL.subcommands()[command].params:
+        if parameter.param_type_name == "option":
+            assert parameter.help, f"{parameter.opts} says nothing"
+
+
+@pytest.mark.parametrize("name", sorted(COMPLETIONS.FILES))
+def test_completions_are_those_of_the_parser(name: str) -> None:
+    assert (ROOT / "completions" / name).read_text() == COMPLETIONS.FILES[name](), "run `make docs`"
+
+
+def test_the_first_page_names_all_others() -> None:
+    text = (ROOT / "man" / "qbe.1").read_text()
+    for page in (ROOT / "man").glob("qbe-*.[15]"):
+        assert f".BR {page.stem} ({page.suffix[1:]})" in text, page.name
+
+
+def test_the_wheel_holds_all_pages_and_completions() -> None:
+    with open(ROOT / "pyproject.toml", "rb") as file:
+        shared = tomllib.load(file)["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
+    pages = {f"man/{page.name}" for page in (ROOT / "man").glob("*.[15]")}
+    assert set(shared) == pages | {f"completions/{name}" for name in COMPLETIONS.FILES}
