@@ -169,14 +169,15 @@ class Summary:
 
 
 class _Postponed:
-    """Keeps Ctrl-C and SIGTERM until they are wanted; the second one is not kept."""
+    """Keeps Ctrl-C and SIGTERM until they are wanted; the second one is not kept, and what is ignored stays so."""
 
     def __init__(self) -> None:
         self.number: int | None = None
         self.handlers: dict[int, Any] = {}
 
     def __enter__(self) -> _Postponed:
-        self.handlers = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        wanted = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+        self.handlers = {number: signal.signal(number, self._note) for number in wanted}
         return self
 
     def _note(self, number: int, _frame: FrameType | None) -> None:

@@ -141,6 +141,14 @@ def test_interrupted_and_killed_it_goes_on_to_the_same_weights(folder: Path) -> 
     np.testing.assert_array_equal(whole, parts)
 
 
+def test_in_the_background_ctrl_c_is_for_others(folder: Path) -> None:
+    """A shell script has its background jobs ignore Ctrl-C."""
+    script = "qbe train --cache cache --batch 8 -q sounds -o back.onnx --steps 6 --log back.jsonl & "
+    done = sh(script + "until [ -s back.jsonl ]; do sleep 0.1; done; kill -INT $!; wait $!", folder)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [json.loads(line)["step"] for line in (folder / "back.jsonl").read_text().splitlines()] == [1, 2, 3, 4, 5, 6]
+
+
 def test_files_that_vanish_while_sounds_are_decoded_are_named_and_the_rest_is_learned(tmp_path: Path) -> None:
     for k in range(4):
         write_sound(tmp_path / f"{k}.wav", noise(2.0, seed=k))
