@@ -111,6 +111,7 @@ def train(
         raise UsageError(f"--resume goes on with the sounds and choices it began with: leave out {what}")
     if not output and not audition:
         raise UsageError("name the model to write: -o MODEL")
+    settings = _settings({"name": Path(output or "unnamed").stem, **given}, steps, minutes)
     _check_packages(plot)
     from qbe.learn.devices import open_device
     from qbe.learn.session import Session
@@ -118,7 +119,7 @@ def train(
     report, tell = Report(), (lambda _: None) if quiet else say
     sounds = _Sounds(inputs, files_from, null, cache, quiet, report, tell)
     if audition:
-        _audition(sounds, _settings(given, steps, minutes), audition)
+        _audition(sounds, settings, audition)
         return report.exit_code
     assert output
     session = Session(Path(output), open_device(device.value))
@@ -126,7 +127,7 @@ def train(
         if resume:
             session.take_up(steps, minutes)
         else:
-            _begin(session, sounds, _settings({"name": Path(output).stem, **given}, steps, minutes))
+            _begin(session, sounds, settings)
         with progress("train", 1.0, quiet) as update:
             for state in session.train():
                 update(state.done, _note(state))
