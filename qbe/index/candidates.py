@@ -28,7 +28,7 @@ class Scan:
 
     def __init__(self, library: Library, query: Vector, budget: int) -> None:
         self._library = library
-        head, self._tail = np.split(query, [library.head_dimensions])
+        head, self._tail = query[: library.head_dimensions], query[library.head_dimensions :]
         cells = _nearest(library, head, budget)
         self._begin = library.cells.begin[cells]
         sizes = library.cells.end[cells] - self._begin
@@ -70,13 +70,30 @@ class Scan:
         if self._library.trees > 1:
             rows, first = np.unique(rows, return_index=True)
             scores = scores[first]
-        scores += self._library.block("tails").rows(rows).astype(np.float32) @ self._tail
+        scores += _product(self._library.block("tails").rows(rows), self._tail)
         best = _highest(scores, count)
         return rows[best], scores[best]
 
 
+def _product(halves: NDArray[np.float16], query: Vector) -> Vector:
+    """halves @ query in float32, [n], for halves within [-1, 1].
+
+    NumPy converts float16 number by number. Moved into the places of float32's, the bits mean the same number but for
+    the exponents' offsets, 15 and 127, so 2^112 times less.
+    """
+    bits = halves.view(np.int16).astype(np.int32)
+    bits <<= 13
+    bits &= -0x70000001  # all but the three copies of the sign between the sign and the exponent
+    product: Vector = bits.view(np.float32) @ (query * np.float32(2.0**112))
+    return product
+
+
 def _highest(scores: Vector, count: int) -> NDArray[np.intp]:
-    return np.argpartition(scores, -count)[-count:] if count < len(scores) else np.arange(len(scores))
+    """Where the `count` highest are, or all."""
+    if count >= len(scores):
+        return np.arange(len(scores))
+    least = np.partition(scores, -count)[-count]  # twice as fast as argpartition
+    return np.flatnonzero(scores >= least)[:count]
 
 
 def _nearest(library: Library, head: Vector, budget: int) -> NDArray[np.intp]:
@@ -94,17 +111,19 @@ def _nearest(library: Library, head: Vector, budget: int) -> NDArray[np.intp]:
 
 
 def best_rows(
-    library: Library, query: Vector, budget: int, count: int, is_skipped: Callable[[int], bool]
+    library: Library, query: Vector, budget: int, count: int, is_skipped: Callable[[int], bool] | None
 ) -> tuple[NDArray[np.int64], Vector]:
     """The rows that answer one segment of a query best, and their scores to float32's precision.
 
     query : float32 [D], rotated; count : of rows of files that are not skipped, as far as the scan met so many
     """
     scan = Scan(library, query, budget)
-    while True:
-        rows, scores = scan.best(count)
+    rows, scores = scan.best(count)
+    while is_skipped is not None:
         files = np.unique(library.block("row_file").rows(rows)).tolist()
         skipped = [file for file in files if is_skipped(file)]
         if not skipped:
-            return rows, scores
+            break
         scan.drop(skipped)
+        rows, scores = scan.best(count)
+    return rows, scores

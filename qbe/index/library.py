@@ -98,9 +98,9 @@ class Library:
 
     def file_path(self, file: int) -> bytes:
         """The name of a file, as the bytes it was given in."""
-        first = max(file - 1, 0)
-        ends = self.block("path_end").span(first, file + 1).tolist()
-        return self.block("paths").span(ends[0] if file else 0, ends[-1]).tobytes()
+        ends = self.block("path_end").span(max(file - 1, 0), file + 1)
+        first = int(ends[0]) if file else 0
+        return self.block("paths").span(first, int(ends[-1])).tobytes()
 
     def rows_of(self, file: int) -> NDArray[np.int64]:
         """The rows of a file, in the order of their starts."""

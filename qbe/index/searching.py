@@ -65,7 +65,8 @@ class _Question:
 
     def near(self, budget: int, count: int) -> list[tuple[Rows, Vector]]:
         """For each segment of the query its `count` best rows among those that a budget meets, and their scores."""
-        return [best_rows(self.library, part, budget, count, self.is_skipped) for part in self.query]
+        is_skipped = self.is_skipped if self.skip else None
+        return [best_rows(self.library, part, budget, count, is_skipped) for part in self.query]
 
     def bounds(self, first: int, parts: slice = slice(None)) -> Vector:
         """No cosine of ROWS rows from `first` with some segments of the query is over these: [rows, segments].

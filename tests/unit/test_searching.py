@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from qbe.errors import LibraryError
 from qbe.index.building import build_library
-from qbe.index.candidates import Scan
+from qbe.index.candidates import Scan, _product
 from qbe.index.file import PAGE
 from qbe.index.library import Library, open_library
 from qbe.index.planting import LEAST_ROWS, assign, cells_for, plant
@@ -170,6 +170,12 @@ def test_no_row_comes_twice(library: Library, seed: int, budget: int, count: int
     np.testing.assert_allclose(scores, library.vectors(rows) @ query, atol=1e-5)
     matches = search(library, clustered(2, seed=seed), 20, segments=True, budget=budget)
     assert len(set(places(matches))) == 20
+
+
+@given(numbers=st.lists(st.floats(-1, 1, width=16), min_size=1, max_size=40))
+def test_float16_is_widened_without_loss(numbers: list[float]) -> None:
+    halves = np.array(numbers, np.float16)[:, None]
+    np.testing.assert_array_equal(_product(halves, np.ones(1, np.float32)), halves[:, 0].astype(np.float32))
 
 
 def test_every_tree_holds_every_row_once(library: Library) -> None:
