@@ -48,9 +48,11 @@ class Pages:
         if self._unchecked and self.row:
             first = rows * self.row
             pages = np.concatenate([first, first + (self.row - 1)]) // PAGE
-            if self.row > PAGE or not self._whole[pages].all():
-                for row in rows.tolist():
-                    self.span(row, row + 1)
+            if self.row > PAGE:
+                pages = np.concatenate([np.arange(a, b + 1) for a, b in pages.reshape(2, -1).T])
+            unchecked = pages[~self._whole[pages]]
+            if len(unchecked):
+                self._check(np.unique(unchecked))
         return self.array[rows]
 
     def all(self) -> NDArray[Any]:

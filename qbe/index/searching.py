@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import insort
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -20,6 +19,7 @@ COSINES = 1 << 22  # held at a time
 SPARE = 16  # rows compared exactly beyond the results, as rounding may have moved them down
 LISTED = 100  # rows whose files are compared whole, for every segment of a query, or
 LISTED_PER_RESULT = 2
+COMPARED = 32  # files at a time
 SEEDS = 2048  # rows scored to learn how good an answer must be
 WIDENED = 4
 ROUNDING = 1e-5  # more than float32 can be wrong in a cosine
@@ -136,24 +136,23 @@ def _best_segments(question: _Question, rows: Rows) -> list[Match]:
     return question.matches(rows[kept], scores[kept].tolist())
 
 
+def _step(query: Vector) -> int:
+    """How many rows to compare at a time."""
+    return min(ROWS, max(1, COSINES // len(query)))
+
+
 def _cosines(library: Library, query: Vector, rows: Rows) -> Iterator[Vector]:
     """Of rows with the segments of a query [Q, D], in one array [n, Q] or several."""
     parts = query.T.astype(np.float64)
-    step = min(ROWS, max(1, COSINES // len(query)))
+    step = _step(query)
     for first in range(0, max(1, len(rows)), step):
         yield (library.vectors(rows[first : first + step]) @ parts).astype(np.float32)
 
 
 def _near_files(question: _Question, budget: int) -> list[Match]:
-    library, lists = question.library, question.near(budget, max(LISTED, LISTED_PER_RESULT * question.k))
-    if not all(len(rows) for rows, _ in lists):
-        return []
-    rows, scores = (np.concatenate(column) for column in zip(*lists, strict=True))
-    part = np.repeat(np.arange(len(lists)), [len(rows) for rows, _ in lists])
-    files, place = np.unique(library.block("row_file").rows(rows), return_inverse=True)
-    best = np.tile([scores.min() for _, scores in lists], (len(files), 1))  # what is on no list scores less
-    np.maximum.at(best, (place, part), scores)
-    return _best_files(question, files, best.mean(1, dtype=np.float64))
+    rows = [rows for rows, _ in question.near(budget, max(LISTED, LISTED_PER_RESULT * question.k))]
+    files = np.unique(question.library.block("row_file").rows(np.concatenate(rows)))
+    return _best_files(question, files, np.ones(len(files)))
 
 
 def _all_files(question: _Question) -> list[Match]:
@@ -172,23 +171,27 @@ def _best_files(question: _Question, files: NDArray[np.integer[Any]], bounds: ND
     """Files are compared whole in the order of what their scores can be at most, until none that is left can be better
     than the k-th best (the threshold algorithm of Fagin, Lotem and Naor, 2001)."""
     found: list[tuple[float, int, int]] = []
-    for at in np.argsort(-bounds, kind="stable").tolist():
-        if len(found) == question.k and bounds[at] + ROUNDING < -found[-1][0]:
+    order = np.argsort(-bounds, kind="stable")
+    for first in range(0, len(order), COMPARED):
+        if len(found) == question.k and bounds[order[first]] + ROUNDING < -found[-1][0]:
             break
-        file = int(files[at])
-        if not question.is_skipped(file):
-            score, row = _compare_file(question, file)
-            insort(found, (-score, file, row))
-            del found[question.k :]
+        batch = [int(files[at]) for at in order[first : first + COMPARED] if not question.is_skipped(int(files[at]))]
+        found = sorted([*found, *_compare_files(question, batch)])[: question.k]
     return question.matches(np.array([row for _, _, row in found], np.int64), [-score for score, _, _ in found])
 
 
-def _compare_file(question: _Question, file: int) -> tuple[float, int]:
-    """The score of a file and its best row."""
-    rows = question.library.rows_of(file)
-    best = np.full(len(question.query), -2, np.float32)
-    of_rows = []
-    for cosines in _cosines(question.library, question.query, rows):
-        np.maximum(best, cosines.max(0), out=best)
-        of_rows.append(cosines.max(1))
-    return float(best.mean(dtype=np.float64)), int(rows[np.concatenate(of_rows).argmax()])
+def _compare_files(question: _Question, files: list[int]) -> Iterator[tuple[float, int, int]]:
+    """For each file: its score, negative; its number; its best row."""
+    lists = [question.library.rows_of(file) for file in files]
+    if len(files) > 1 and sum(map(len, lists)) > _step(question.query):
+        for file in files:
+            yield from _compare_files(question, [file])
+    elif files:
+        first = np.cumsum([0, *map(len, lists[:-1])])
+        best, of_rows = np.full((len(files), len(question.query)), -2, np.float32), []
+        for cosines in _cosines(question.library, question.query, np.concatenate(lists)):  # several of one file only
+            np.maximum(best, np.maximum.reduceat(cosines, first), out=best)
+            of_rows.append(cosines.max(1))
+        parts = np.split(np.concatenate(of_rows), first[1:])
+        for file, rows, scores, part in zip(files, lists, best, parts, strict=True):
+            yield -float(scores.mean(dtype=np.float64)), file, int(rows[part.argmax()])

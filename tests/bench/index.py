@@ -2,10 +2,10 @@
 
     python tests/bench/index.py STREAM.emb [--rows N] [--queries Q] [--trees 1,2,4]
 
-STREAM.emb is what `qbe embed` wrote. It is grown to N rows by mixing: every row is w a + (1 - w) b at unit length, where a
-is a row of the stream drawn by chance, b one of its ten nearest neighbours, and w is drawn from 0.3 to 1. Queries are
-made in the same way and are not stored. Every system answers one query at a time in a single thread. The peers (annoy,
-hnswlib, faiss-cpu, usearch) are not needed by qbe; install those that are to be compared.
+STREAM.emb is what `qbe embed` wrote. It is grown to N rows by mixing: a row is w a + (1 - w) b at unit length, where
+a is a row of the stream drawn by chance, b one of its ten nearest neighbours, and w is drawn from 0.3 to 1. Queries are
+made so too and are not stored. Every system answers one query at a time in a single thread. The peers (annoy, hnswlib,
+faiss-cpu, usearch) are not needed by qbe; install those that are to be compared.
 """
 
 from __future__ import annotations
@@ -160,20 +160,13 @@ def faiss_systems(rows: Vector) -> Iterator[System]:
 
         index, build = timed(make)
         size = len(faiss.serialize_index(index))
-        if key == "Flat":
-            yield System(
-                "faiss Flat", "exact", lambda query, index=index: index.search(query[None], K)[1][0], build, size
-            )
-            continue
-        for probes in (2, 4, 8, 16, 32, 64):
-
-            def answer(query: Vector, index: Any = index, probes: int = probes) -> Any:
+        if key.endswith("RFlat"):
+            index.k_factor = 8
+        for probes in (None,) if key == "Flat" else (2, 4, 8, 16, 32, 64):
+            if probes is not None:
                 faiss.ParameterSpace().set_index_parameter(index, "nprobe", probes)
-                return index.search(query[None], K)[1][0]
-
-            if key.endswith("RFlat"):
-                index.k_factor = 16
-            yield System(f"faiss {key}", f"nprobe {probes}", answer, build, size)
+            setting = "exact" if probes is None else f"nprobe {probes}"
+            yield System(f"faiss {key}", setting, lambda query, i=index: i.search(query[None], K)[1][0], build, size)
 
 
 def usearch_systems(rows: Vector, folder: Path) -> Iterator[System]:
