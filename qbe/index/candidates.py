@@ -112,18 +112,18 @@ def _nearest(library: Library, head: Vector, budget: int) -> NDArray[np.intp]:
 
 def best_rows(
     library: Library, query: Vector, budget: int, count: int, is_skipped: Callable[[int], bool] | None
-) -> tuple[NDArray[np.int64], Vector]:
-    """The rows that answer one segment of a query best, and their scores to float32's precision.
+) -> NDArray[np.int64]:
+    """The rows that answer one segment of a query best.
 
     query : float32 [D], rotated; count : of rows of files that are not skipped, as far as the scan met so many
     """
     scan = Scan(library, query, budget)
-    rows, scores = scan.best(count)
+    rows, _ = scan.best(count)
     while is_skipped is not None:
         files = np.unique(library.block("row_file").rows(rows)).tolist()
         skipped = [file for file in files if is_skipped(file)]
         if not skipped:
             break
         scan.drop(skipped)
-        rows, scores = scan.best(count)
-    return rows, scores
+        rows, _ = scan.best(count)
+    return rows

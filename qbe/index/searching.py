@@ -16,6 +16,7 @@ from qbe.streams.records import Vector
 
 ROWS = 1 << 15  # compared at a time
 COSINES = 1 << 22  # held at a time
+QUERY_SEGMENTS = 64  # compared with ROWS rows at a time
 SPARE = 16  # rows compared exactly beyond the results, as rounding may have moved them down
 LISTED = 100  # rows whose files are compared whole, for every segment of a query, or
 LISTED_PER_RESULT = 2
@@ -63,18 +64,22 @@ class _Question:
         paths = map(self.library.file_path, files)
         return [Match(*fields) for fields in zip(paths, scores, starts, lengths, strict=True)]
 
-    def near(self, budget: int, count: int) -> list[tuple[Rows, Vector]]:
-        """For each segment of the query its `count` best rows among those that a budget meets, and their scores."""
+    def near(self, budget: int, count: int) -> list[Rows]:
+        """For each segment of the query its `count` best rows among those that a budget meets."""
         is_skipped = self.is_skipped if self.skip else None
         return [best_rows(self.library, part, budget, count, is_skipped) for part in self.query]
 
-    def bounds(self, first: int, parts: slice = slice(None)) -> Vector:
+    def parts(self, count: int) -> list[Vector]:
+        """The query, `count` segments at a time."""
+        return [self.query[first : first + count] for first in range(0, len(self.query), count)]
+
+    def bounds(self, first: int, part: Vector) -> Vector:
         """No cosine of ROWS rows from `first` with some segments of the query is over these: [rows, segments].
 
         What the heads leave open is, by Cauchy and Schwarz, at most the product of the tails' lengths.
         """
         last = min(first + ROWS, self.library.rows)
-        head, tail = np.split(self.query[parts], [self.library.head_dimensions], axis=1)
+        head, tail = np.split(part, [self.library.head_dimensions], axis=1)
         bounds: Vector = self.library.block("heads").span(first, last) @ np.ascontiguousarray(head.T)
         bounds += self.library.block("tail_norms").span(first, last)[:, None] * np.linalg.norm(tail, axis=1)
         bounds += np.float32(ROUNDING)
@@ -113,7 +118,7 @@ def search(
 
 
 def _near_segments(question: _Question, budget: int) -> list[Match]:
-    lists = [rows for rows, _ in question.near(budget, question.k + SPARE)]
+    lists = question.near(budget, question.k + SPARE)
     return _best_segments(question, lists[0] if len(lists) == 1 else np.unique(np.concatenate(lists)))
 
 
@@ -121,10 +126,11 @@ def _all_segments(question: _Question) -> list[Match]:
     """Every row whose bound reaches the k-th best of a few is compared whole."""
     seeds = _near_segments(question, max(SEEDS, WIDENED * question.k))
     least = seeds[-1].score if len(seeds) == question.k else -np.inf
-    parts = []
+    parts, found = question.parts(QUERY_SEGMENTS), []
     for first in range(0, question.library.rows, ROWS):
-        parts.append(first + np.flatnonzero(question.bounds(first).max(1) >= least))
-    return _best_segments(question, np.concatenate(parts))
+        reaches = np.logical_or.reduce([(question.bounds(first, part) >= least).any(1) for part in parts])
+        found.append(first + np.flatnonzero(reaches))
+    return _best_segments(question, np.concatenate(found))
 
 
 def _best_segments(question: _Question, rows: Rows) -> list[Match]:
@@ -150,21 +156,19 @@ def _cosines(library: Library, query: Vector, rows: Rows) -> Iterator[Vector]:
 
 
 def _near_files(question: _Question, budget: int) -> list[Match]:
-    rows = [rows for rows, _ in question.near(budget, max(LISTED, LISTED_PER_RESULT * question.k))]
-    files = np.unique(question.library.block("row_file").rows(np.concatenate(rows)))
-    return _best_files(question, files, np.ones(len(files)))
+    """The lists bound no file's score: what they lack may be rows that the budget did not meet."""
+    rows = np.concatenate(question.near(budget, max(LISTED, LISTED_PER_RESULT * question.k)))
+    files = np.unique(question.library.block("row_file").rows(rows))
+    return _best_files(question, files, np.full(len(files), np.inf))
 
 
 def _all_files(question: _Question) -> list[Match]:
-    library, query = question.library, question.query
-    bounds = np.zeros(library.files)
+    library, bounds = question.library, np.zeros(question.library.files)
     rows, first = library.block("file_rows").all(), library.block("file_first").all()[:-1].astype(np.int64)
-    step = max(1, COSINES // library.rows)
-    for part in range(0, len(query), step):
-        parts = slice(part, part + step)
-        of_rows = np.concatenate([question.bounds(at, parts) for at in range(0, library.rows, ROWS)])
-        bounds += np.maximum.reduceat(of_rows[rows], first, axis=0).sum(1, dtype=np.float64)
-    return _best_files(question, np.arange(library.files), bounds / len(query))
+    for part in question.parts(max(1, COSINES // library.rows)):
+        of_rows = np.concatenate([question.bounds(at, part) for at in range(0, library.rows, ROWS)])
+        bounds += np.maximum.reduceat(of_rows[rows], first).sum(1, dtype=np.float64)
+    return _best_files(question, np.arange(library.files), bounds / len(question.query))
 
 
 def _best_files(question: _Question, files: NDArray[np.integer[Any]], bounds: NDArray[np.floating[Any]]) -> list[Match]:
