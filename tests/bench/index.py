@@ -33,7 +33,7 @@ from qbe.streams.records import Embedding, Header, Vector
 SINGLE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 K, PER_FILE, NEIGHBOURS = 10, 12, 10
 BUDGETS = (300, 600, 1200, 2400, 4800, 9600)
-ROUNDS = 3  # the best counts
+ROUNDS = 2  # the best counts
 
 
 @dataclass
@@ -115,7 +115,7 @@ def annoy_systems(rows: Vector, folder: Path) -> Iterator[System]:
 
         index, build = timed(make)
         index.save(str(folder / "annoy"))
-        for nodes in (500, 1000, 2000, 4000, 8000, 16000, 32000):
+        for nodes in (1000, 2000, 4000, 8000, 16000):
             yield System(
                 f"annoy, {trees} trees",
                 f"search_k {nodes}",
