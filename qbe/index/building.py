@@ -1,7 +1,7 @@
 """Build a library from a stream, in memory that hardly grows with it.
 
-The vectors are spilled to a nameless file in the library's folder as they come, and read back three times: for a
-sample to plant each tree on, to assign every row to a cell, and in the order of the cells to write them.
+The vectors are spilled to a nameless file in the library's folder as they come, and read back in pieces: a sample to
+plant each tree on, all to assign them to cells, and all in the order of the cells to write heads and tails.
 """
 
 from __future__ import annotations
