@@ -18,7 +18,8 @@ test: $(VENV)/test/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest
+	# A core a worker: threads that wait for each other would take longer than one alone.
+	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 # Write what in the manual and the completions comes from the command-line parser.
 docs: $(VENV)/test/installed

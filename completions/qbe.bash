@@ -69,11 +69,12 @@ _qbe() {
                 *) ;;
             esac ;;
         index)
-            options='-o --output --check --help'
-            valued=' -o --output --check '
+            options='-o --output --trees --check --help'
+            valued=' -o --output --trees --check '
             arguments='none'
             case $before in
                 -o|--output) kind='idx' ;;
+                --trees) kind='none' ;;
                 --check) kind='idx' ;;
                 *) ;;
             esac ;;
@@ -85,13 +86,15 @@ _qbe() {
                 *) ;;
             esac ;;
         search)
-            options='-k --segments --start --duration --include-self --play --model --json -0 --null --help'
-            valued=' -k --start --duration --model '
+            options='-k --segments --start --duration --candidates --recall --exact --include-self --play --model --json -0 --null --help'
+            valued=' -k --start --duration --candidates --recall --model '
             arguments='idx audio'
             case $before in
                 -k) kind='none' ;;
                 --start) kind='none' ;;
                 --duration) kind='none' ;;
+                --candidates) kind='none' ;;
+                --recall) kind='none' ;;
                 --model) kind='onnx' ;;
                 *) ;;
             esac ;;

@@ -17,6 +17,10 @@ def index(
     output: Annotated[
         str | None, typer.Option("-o", "--output", metavar="LIBRARY", help="The library to write.")
     ] = None,
+    trees: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, max=64, help="Trees that cut it into cells: more find more."),
+    ] = 1,
     check: Annotated[str | None, typer.Option(metavar="LIBRARY", help="Verify every checksum of a library.")] = None,
 ) -> int:
     """Build a library, one file, from the embeddings on stdin (several streams in a row are one).
@@ -29,7 +33,7 @@ def index(
     """
     if (output is None) == (check is None):
         raise UsageError("name the library to write (-o LIBRARY), or one to verify (--check LIBRARY)")
-    return _check(check) if check is not None else _build(str(output))
+    return _check(check) if check is not None else _build(str(output), trees)
 
 
 def _check(path: str) -> int:
@@ -40,12 +44,12 @@ def _check(path: str) -> int:
     return 0
 
 
-def _build(path: str) -> int:
-    from qbe.index.library import build_library
+def _build(path: str, trees: int) -> int:
+    from qbe.index.building import build_library
     from qbe.streams.framing import StreamReader
 
     reader = StreamReader(stdin(), "embeddings")
-    built = build_library(path, reader.header, reader.embeddings())
+    built = build_library(path, reader.header, reader.embeddings(), trees)
     if built.repeated:
         say(f"{path}: {built.repeated} segments came more than once and are kept once")
     if reader.failed:

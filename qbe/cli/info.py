@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @command("info")
 def info(library: Annotated[str, typer.Argument(metavar="LIBRARY")], as_json: Json = False) -> int:
-    """Tell how many files, segments and hours a library holds, its model and its size.
+    """Tell how many files, segments and hours a library holds, its model, its size and its cells.
+
+    candidates_R is how many segments `search` scores to reach recall R, as measured on the library itself.
 
     Example: qbe info lib.idx
     """
@@ -25,13 +27,16 @@ def info(library: Annotated[str, typer.Argument(metavar="LIBRARY")], as_json: Js
     opened = open_library(library)
     facts: dict[str, Cell] = {
         "files": opened.files,
-        "segments": len(opened.row_file),
+        "segments": opened.rows,
         "hours": round(opened.hours(), 4),
         "model": opened.footer.name,
         "model_sha256": opened.footer.model,
         "sample_rate": opened.footer.sample_rate,
         "dimension": opened.footer.dimension,
         "bytes": os.path.getsize(library),
+        "trees": opened.trees,
+        "cells": opened.footer.blocks["cell_end"].shape[0],
+        **{f"candidates_{recall:g}": rows for recall, rows in opened.footer.budgets},
     }
     if as_json:
         write_json([facts])

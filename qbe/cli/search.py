@@ -30,6 +30,13 @@ def search(
     duration: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="How long it is.  [default: to the end]")
     ] = None,
+    candidates: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Segments to score for each of the query's.")
+    ] = None,
+    recall: Annotated[
+        float | None, typer.Option(metavar="R", help="Score as many as found this share of the best.  [default: 0.97]")
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Score all.")] = False,
     include_self: Annotated[bool, typer.Option("--include-self", help="The query file may answer itself.")] = False,
     play: Annotated[bool, typer.Option("--play", help="Play the results in turn, each from its place.")] = False,
     model: Model = None,
@@ -53,12 +60,13 @@ def search(
     if duration is not None and duration <= 0:
         raise UsageError(f"--duration {duration:g}: must be over 0 seconds")
     opened, report, found = open_library(library), Report(), 0
+    budget = _budget(opened, candidates, recall, exact)
     reader = QueryReader(opened.footer, library, model)
     for name in queries:
         try:
             for query in _read(reader, name, start, duration):
                 skip = None if include_self else partial(same_file, query.path)
-                matches = ranked(opened, query.vectors, k, segments=segments, skip=skip)
+                matches = ranked(opened, query.vectors, k, segments=segments, skip=skip, budget=budget)
                 found += len(matches)
                 _show(opened, query, matches, as_json, b"\0" if null else b"\n")
                 if play:
@@ -66,6 +74,18 @@ def search(
         except QbeError as error:
             report(error)
     return report.exit_code or (0 if found else 1)
+
+
+def _budget(library: Library, candidates: int | None, recall: float | None, exact: bool) -> int | None:
+    from qbe.index.library import RECALL
+
+    if exact + (candidates is not None) + (recall is not None) > 1:
+        raise UsageError("--candidates, --recall and --exact each say how many segments are scored: give one of them")
+    if recall is not None and not 0 < recall <= 1:
+        raise UsageError(f"--recall {recall:g}: must be over 0 and at most 1")
+    if exact or candidates is not None:
+        return candidates
+    return library.budget(RECALL if recall is None else recall)
 
 
 def _read(reader: QueryReader, name: str, start: float, duration: float | None) -> list[Query]:

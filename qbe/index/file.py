@@ -3,11 +3,14 @@
     offset 0      b"QBEINDEX", version (u32)
     offset 1024   slot 0   } generation, footer offset, footer length (u64 each), crc32 of the footer,
     offset 2048   slot 1   } crc32 of the slot before this (u32 each)
-    offset 4096   blocks, each beginning at a multiple of 64
+    offset 4096   blocks, each beginning at a multiple of 64 and followed, at the next one, by its page sums
     then          the footer, a msgpack map
 
 Numbers are little-endian. The valid slot of the highest generation counts. A writer puts blocks and footer down, syncs,
 and only then fills the slot that does not count yet, so that at any instant one of the two states is whole.
+
+The page sums are the crc32 (u32) of every 16 KiB of a block; the footer keeps the crc32 of these. So a reader can check
+what it touches without reading the rest, and opening reads nothing that grows with the library.
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ import mmap
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -27,18 +31,20 @@ from numpy.typing import NDArray
 from qbe.errors import LibraryError, display
 
 MAGIC = b"QBEINDEX"
-VERSION = 1
+VERSION = 2
 HEAD = 4096
 SLOTS = (1024, 2048)
 SLOT = struct.Struct("<QQQI")
 CRC = struct.Struct("<I")
 ALIGNMENT = 64
-DTYPES = ("|u1", "<u4", "<i8", "<u8", "<f4")
+PAGE = 1 << 14
+DTYPES = ("|u1", "<u4", "<i8", "<u8", "<f2", "<f4")
+Budget = tuple[float, int]
 
 
 @dataclass(frozen=True)
 class Block:
-    """An array in the file, in C order."""
+    """An array in the file, in C order. crc32 : of its page sums"""
 
     offset: int
     dtype: str
@@ -50,16 +56,66 @@ class Block:
         """In bytes."""
         return int(np.dtype(self.dtype).itemsize * np.prod(self.shape, dtype=object))
 
+    @property
+    def pages(self) -> int:
+        return -(-self.length // PAGE)
+
+    @property
+    def sums(self) -> int:
+        """Where its page sums begin."""
+        return align(self.offset + self.length)
+
+    @property
+    def end(self) -> int:
+        """Where its page sums end."""
+        return self.sums + CRC.size * self.pages
+
+
+def align(offset: int) -> int:
+    """The next place where a block may begin."""
+    return -(-offset // ALIGNMENT) * ALIGNMENT
+
 
 @dataclass(frozen=True)
 class Footer:
-    """What a library holds: its blocks by name, and the model (sha256, name) of its embeddings."""
+    """What a library holds: its blocks by name, and the model (sha256, name) of its embeddings.
+
+    budgets : pairs, ascending, of a recall and the fewest rows to score with which it was measured
+    """
 
     model: str
     name: str
     sample_rate: int
     dimension: int
     blocks: dict[str, Block]
+    budgets: tuple[Budget, ...] = ()
+
+
+class _PageSums:
+    """The crc32 of every page of bytes that come in pieces."""
+
+    def __init__(self) -> None:
+        self.sums = array("I")
+        self.filled = self.current = 0
+
+    def add(self, data: memoryview) -> None:
+        at = 0
+        while at < len(data):
+            piece = data[at : at + PAGE - self.filled]
+            self.current = zlib.crc32(piece, self.current)
+            self.filled += len(piece)
+            at += len(piece)
+            if self.filled == PAGE:
+                self._close()
+
+    def _close(self) -> None:
+        self.sums.append(self.current)
+        self.filled = self.current = 0
+
+    def finish(self) -> bytes:
+        if self.filled:
+            self._close()
+        return np.asarray(self.sums).astype("<u4").tobytes()
 
 
 class BlockWriter:
@@ -74,25 +130,26 @@ class BlockWriter:
     def _pad_to(self, offset: int) -> None:
         self.file.write(bytes(offset - self.file.tell()))
 
-    def add(self, name: str, arrays: Iterator[NDArray[Any]], dtype: str, row: tuple[int, ...] = ()) -> None:
+    def add(self, name: str, arrays: Iterable[NDArray[Any]], dtype: str, row: tuple[int, ...] = ()) -> None:
         """Write a block of rows of shape `row` from arrays [n, *row] as they come, however many."""
-        self._pad_to(-(-self.file.tell() // ALIGNMENT) * ALIGNMENT)
-        offset, rows, checksum = self.file.tell(), 0, 0
-        for array in arrays:
-            data = np.ascontiguousarray(array, dtype).data.cast("B")
-            checksum = zlib.crc32(data, checksum)
+        self._pad_to(align(self.file.tell()))
+        offset, rows, sums = self.file.tell(), 0, _PageSums()
+        for part in arrays:
+            data = np.ascontiguousarray(part, dtype).reshape(-1).view("u1").data
+            sums.add(data)
             self.file.write(data)
-            rows += len(array)
-        self.blocks[name] = Block(offset, dtype, (rows, *row), checksum)
+            rows += len(part)
+        self._pad_to(align(self.file.tell()))
+        page_sums = sums.finish()
+        self.file.write(page_sums)
+        self.blocks[name] = Block(offset, dtype, (rows, *row), zlib.crc32(page_sums))
 
-    def commit(self, *, model: str, name: str, sample_rate: int, dimension: int) -> None:
+    def commit(self, footer: Footer) -> None:
         """Write the footer, then the slot that makes it count."""
-        blocks = {key: vars(block) for key, block in self.blocks.items()}
-        footer = msgpack.packb(
-            {"model": model, "name": name, "sample_rate": sample_rate, "dimension": dimension, "blocks": blocks}
-        )
-        slot = SLOT.pack(1, self.file.tell(), len(footer), zlib.crc32(footer))
-        self.file.write(footer)
+        blocks = {key: vars(block) for key, block in footer.blocks.items()}
+        packed = msgpack.packb({**vars(footer), "blocks": blocks})
+        slot = SLOT.pack(1, self.file.tell(), len(packed), zlib.crc32(packed))
+        self.file.write(packed)
         self.file.flush()
         os.fsync(self.file.fileno())
         self.file.seek(SLOTS[0])
@@ -105,7 +162,8 @@ def read_footer(data: mmap.mmap, name: str) -> Footer:
         raise LibraryError(f"{name}: not a qbe library, or cut short; build one with `qbe index -o`")
     (version,) = CRC.unpack_from(data, len(MAGIC))
     if version != VERSION:
-        raise LibraryError(f"{name}: written in format {version}; this qbe reads format {VERSION}: use a newer qbe")
+        advice = "use a newer qbe" if version > VERSION else "build it again"
+        raise LibraryError(f"{name}: written in format {version}; this qbe reads format {VERSION}: {advice}")
     slots = [SLOT.unpack_from(data, at) for at in SLOTS if _slot_is_valid(data, at)]
     if not slots:
         raise LibraryError(f"{name}: damaged: neither of its two commit slots is valid; build it again")
@@ -131,8 +189,9 @@ def _parse_footer(footer: bytes, size: int, name: str) -> Footer:
             key: Block(b["offset"], b["dtype"], tuple(b["shape"]), b["crc32"])
             for key, b in fields.pop("blocks").items()
         }
-        parsed = Footer(**fields, blocks=blocks)
-        sound = all(b.dtype in DTYPES and HEAD <= b.offset <= b.offset + b.length <= size for b in blocks.values())
+        budgets = tuple((float(recall), int(rows)) for recall, rows in fields.pop("budgets"))
+        parsed = Footer(**fields, blocks=blocks, budgets=budgets)
+        sound = all(b.dtype in DTYPES and HEAD <= b.offset <= b.end <= size for b in blocks.values())
     except Exception:  # msgpack raises many unrelated kinds
         sound = False
     if not sound:

@@ -258,7 +258,7 @@ def test_info_and_check(folder: Path, tmp_path: Path) -> None:
     data[5000] ^= 1
     (tmp_path / "bad.idx").write_bytes(data)
     done = sh("qbe index --check bad.idx", tmp_path)
-    assert (done.returncode, said(done)) == (2, ["qbe: bad.idx: damaged: wrong checksum in vectors; build it again"])
+    assert (done.returncode, said(done)) == (2, ["qbe: bad.idx: damaged: wrong checksum in rotation; build it again"])
 
 
 @pytest.mark.parametrize(
@@ -283,6 +283,11 @@ def test_info_and_check(folder: Path, tmp_path: Path) -> None:
         ("qbe search lib.idx silence.wav", "only digital silence"),
         ("qbe search lib.idx --duration 0 sounds/game/coin1.wav", "--duration 0"),
         ("qbe embed sounds/game | qbe search lib.idx - --start 1", "standard input holds a stream"),
+        ("qbe search lib.idx --recall 1.2 sounds/game/coin1.wav", "--recall 1.2: must be over 0 and at most 1"),
+        ("qbe search lib.idx --recall 0 sounds/game/coin1.wav", "--recall 0: must be over 0 and at most 1"),
+        ("qbe search lib.idx --candidates 0 sounds/game/coin1.wav", "--candidates"),
+        ("qbe search lib.idx --exact --candidates 9 sounds/game/coin1.wav", "give one of them"),
+        ("qbe embed sounds/game | qbe index --trees 0 -o x.idx", "--trees"),
         ("qbe embed sounds/game | qbe index -o nowhere/x.idx", "nowhere/x.idx: No such file"),
         ("qbe frobnicate", "No such command"),
     ],

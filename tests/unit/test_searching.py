@@ -1,0 +1,292 @@
+"""Searching a library of many cells: what is exact is exact, and what is quick finds what it promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from qbe.errors import LibraryError
+from qbe.index.building import build_library
+from qbe.index.candidates import Scan, _product
+from qbe.index.file import PAGE
+from qbe.index.library import Library, open_library
+from qbe.index.planting import LEAST_ROWS, assign, cells_for, plant
+from qbe.index.searching import Match, search
+from qbe.streams.records import Embedding, Header, Vector
+
+DIMENSION, HOP, PER_FILE = 64, 8192, 8
+HEADER = Header("embeddings", 16_000, model="ab" * 32, name="m", dimension=DIMENSION)
+
+
+def normalised(vectors: NDArray[np.floating]) -> Vector:
+    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def clustered(count: int, seed: int, clusters: int = 100) -> Vector:
+    """Unit vectors around centres that all seeds share, varying mostly in a dozen directions, as embeddings do."""
+    centres = np.random.default_rng(99).normal(size=(clusters, DIMENSION))
+    directions = np.random.default_rng(98).normal(size=(12, DIMENSION))
+    rng = np.random.default_rng(seed)
+    spread = rng.normal(size=(count, 12)) @ directions * 0.2 + rng.normal(size=(count, DIMENSION)) * 0.05
+    return normalised(centres[rng.integers(0, clusters, count)] + spread)
+
+
+def path_of(row: int) -> bytes:
+    return b"%d.wav" % (row // PER_FILE)
+
+
+def build(path: Path, vectors: Vector, trees: int = 1) -> Library:
+    """Every PER_FILE vectors are the segments of a file."""
+    rows = (Embedding(path_of(i), i % PER_FILE * HOP, 2 * HOP, 16_000, vector) for i, vector in enumerate(vectors))
+    build_library(str(path), HEADER, rows, trees)
+    return open_library(str(path))
+
+
+VECTORS = clustered(3 * LEAST_ROWS, seed=0)
+
+
+@pytest.fixture(scope="module", params=[1, 3])
+def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Library:
+    vectors = VECTORS.copy()
+    vectors[5000:5100] = vectors[7000:7100]  # ties
+    return build(tmp_path_factory.mktemp("index") / "a.idx", vectors, request.param)
+
+
+def places(matches: list[Match]) -> list[tuple[bytes, int]]:
+    return [(match.path, match.start) for match in matches]
+
+
+def given_vectors(library: Library) -> NDArray[np.float64]:
+    """What the library keeps, in the order it came, float64."""
+    rows = np.concatenate([library.rows_of(file) for file in range(library.files)])
+    return library.vectors(rows) @ library.rotation.T.astype(np.float64)
+
+
+def brute_force(library: Library, query: Vector) -> NDArray[np.float64]:
+    """The score of every row, in the order the rows came."""
+    return np.asarray((given_vectors(library) @ query.T).max(1))
+
+
+def number(match: Match) -> int:
+    """Of the row, in the order the rows came."""
+    return int(match.path.removesuffix(b".wav")) * PER_FILE + match.start // HOP
+
+
+def test_the_rotation_loses_nothing_and_half_precision_next_to_nothing(library: Library) -> None:
+    np.testing.assert_allclose(library.rotation @ library.rotation.T, np.eye(DIMENSION), atol=1e-5)
+    kept, whole = given_vectors(library), VECTORS.copy()
+    whole[5000:5100] = whole[7000:7100]
+    np.testing.assert_allclose(kept, whole, atol=5e-4)
+    queries = clustered(50, seed=3)
+    np.testing.assert_allclose(kept @ queries.T, whole @ queries.T, atol=1e-3)
+
+
+def test_the_heads_hold_the_most(library: Library) -> None:
+    assert (library.block("heads").all()[: library.rows] ** 2).sum(1).mean() > 0.75
+    tails = library.block("tails").all().astype(np.float64)
+    np.testing.assert_allclose(library.block("tail_norms").all(), np.linalg.norm(tails, axis=1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("parts", [1, 5, 100])
+@pytest.mark.parametrize("k", [1, 10, 300])
+def test_exact_segments_are_those_of_brute_force(library: Library, parts: int, k: int) -> None:
+    for seed in range(5):
+        query = clustered(parts, seed=10 + seed)
+        scores = brute_force(library, query)
+        matches = search(library, query, k, segments=True)
+        assert len({number(match) for match in matches}) == k
+        found = [match.score for match in matches]
+        np.testing.assert_allclose(found, np.sort(scores)[::-1][:k], atol=1e-6)
+        np.testing.assert_allclose(found, scores[[number(match) for match in matches]], atol=1e-6)
+
+
+def test_equal_rows_come_in_the_order_of_the_files(library: Library) -> None:
+    matches = search(library, VECTORS[7050:7051], 2, segments=True)
+    assert places(matches) == [(path_of(at), at % PER_FILE * HOP) for at in (5050, 7050)]
+    assert matches[0].score == matches[1].score
+
+
+@pytest.mark.parametrize("parts", [1, 5, 40])
+def test_exact_files_are_those_of_the_definition(library: Library, parts: int) -> None:
+    query = clustered(parts, seed=20)
+    cosines = (given_vectors(library) @ query.T).reshape(library.files, PER_FILE, parts)
+    scores = cosines.max(1).mean(1)
+    matches = search(library, query, 10)
+    order = np.argsort(-scores.round(6), kind="stable")[:10]
+    assert [match.path for match in matches] == [b"%d.wav" % file for file in order]
+    np.testing.assert_allclose([match.score for match in matches], scores[order], atol=1e-6)
+    assert [match.start for match in matches] == [int(cosines[file].max(1).argmax()) * HOP for file in order]
+
+
+@pytest.mark.parametrize("segments", [False, True])
+def test_a_budget_of_all_rows_is_exact(library: Library, segments: bool) -> None:
+    query = clustered(3, seed=21)
+    assert search(library, query, 20, segments=segments, budget=library.rows) == search(
+        library, query, 20, segments=segments
+    )
+
+
+def recall(library: Library, queries: Vector, budget: int, segments: bool) -> float:
+    found = 0
+    for query in queries[:, None]:
+        exact = set(places(search(library, query, 10, segments=segments)))
+        found += len(exact & set(places(search(library, query, 10, segments=segments, budget=budget))))
+    return found / 10 / len(queries)
+
+
+@pytest.mark.parametrize("promised", [0.9, 0.97, 0.99])
+def test_the_stored_budget_keeps_its_promise_for_queries_that_are_not_stored(library: Library, promised: float) -> None:
+    budget = library.budget(promised)
+    assert budget is not None
+    assert budget < library.rows / 4
+    assert recall(library, clustered(150, seed=30), budget, segments=True) > promised - 0.025
+
+
+def test_files_are_found_with_the_stored_budget_too(library: Library) -> None:
+    budget = library.budget(0.97)
+    assert budget is not None
+    assert recall(library, clustered(100, seed=31), budget, segments=False) > 0.945
+
+
+def test_files_are_found_when_the_parts_of_a_query_have_nothing_in_common(library: Library) -> None:
+    budget, found = library.budget(0.97), 0
+    for query in clustered(120, seed=33).reshape(40, 3, DIMENSION):
+        exact = {match.path for match in search(library, query, 10)}
+        found += len(exact & {match.path for match in search(library, query, 10, budget=budget)})
+    assert found / 400 > 0.9
+
+
+def test_scores_are_exact_whatever_the_budget(library: Library) -> None:
+    for segments in (True, False):
+        query = clustered(4, seed=32)
+        exact = {(m.path, m.start): m.score for m in search(library, query, library.rows, segments=segments)}
+        for match in search(library, query, 10, segments=segments, budget=300):
+            assert match.score == pytest.approx(exact[match.path, match.start], abs=1e-6)
+
+
+def test_budgets_ascend_and_the_next_higher_is_taken(library: Library) -> None:
+    recalls, rows = zip(*library.footer.budgets, strict=True)
+    assert list(recalls) == sorted(set(recalls))
+    assert list(rows) == sorted(rows)
+    assert library.budget(0.91) == library.budget(0.95)
+    assert library.budget(1.0) is None
+
+
+@settings(deadline=None, max_examples=50)
+@given(seed=st.integers(0, 10**6), budget=st.integers(1, LEAST_ROWS), count=st.integers(1, 500))
+def test_no_row_comes_twice(library: Library, seed: int, budget: int, count: int) -> None:
+    query = (clustered(1, seed=seed) @ library.rotation)[0]
+    scan = Scan(library, query, budget)
+    assert len(scan.scores) >= budget
+    rows, scores = scan.best(count)
+    assert len(set(rows.tolist())) == len(rows) <= count
+    np.testing.assert_allclose(scores, library.vectors(rows) @ query, atol=1e-5)
+    matches = search(library, clustered(2, seed=seed), 20, segments=True, budget=budget)
+    assert len(set(places(matches))) == 20
+
+
+@given(numbers=st.lists(st.floats(-1, 1, width=16), min_size=1, max_size=40))
+def test_float16_is_widened_without_loss(numbers: list[float]) -> None:
+    halves = np.array(numbers, np.float16)[:, None]
+    np.testing.assert_array_equal(_product(halves, np.ones(1, np.float32)), halves[:, 0].astype(np.float32))
+
+
+def test_every_tree_holds_every_row_once(library: Library) -> None:
+    orders = np.r_[np.arange(library.rows), library.block("tree_rows").all()].reshape(library.trees, library.rows)
+    heads = library.block("heads").all()
+    for tree, order in enumerate(orders):
+        np.testing.assert_array_equal(np.sort(order), np.arange(library.rows))
+        at = slice(tree * library.rows, (tree + 1) * library.rows)
+        np.testing.assert_allclose(heads[at], heads[order], atol=1e-6)
+
+
+@pytest.mark.parametrize("segments", [False, True])
+@pytest.mark.parametrize("budget", [None, 300])
+def test_a_skipped_file_makes_room_even_if_it_fills_the_lists(
+    tmp_path: Path, segments: bool, budget: int | None
+) -> None:
+    vectors = clustered(2 * LEAST_ROWS, seed=40)
+    rng = np.random.default_rng(0)
+    own = normalised(vectors[:1] + rng.normal(size=(1000, DIMENSION)) * 0.001)  # all nearer than anything else
+    rows = [Embedding(b"own", i * HOP, 2 * HOP, 16_000, vector) for i, vector in enumerate(own)]
+    rows += [Embedding(path_of(i), i % PER_FILE * HOP, 2 * HOP, 16_000, v) for i, v in enumerate(vectors)]
+    build_library(str(tmp_path / "a.idx"), HEADER, rows)
+    matches = search(
+        open_library(str(tmp_path / "a.idx")), own[:1], 10, segments=segments, skip=b"own".__eq__, budget=budget
+    )
+    assert len(matches) == 10
+    assert b"own" not in {match.path for match in matches}
+    assert matches[0].path == b"0.wav"
+
+
+def test_a_small_budget_is_widened_until_there_are_enough(library: Library) -> None:
+    assert len(search(library, clustered(1, seed=50), 1000, budget=1)) == 1000
+    assert len(search(library, clustered(1, seed=50), 10**6, budget=1)) == library.files
+
+
+def test_small_libraries_are_one_cell_and_exact(tmp_path: Path) -> None:
+    library = build(tmp_path / "a.idx", clustered(LEAST_ROWS - 8, seed=0), trees=4)
+    assert (library.trees, len(library.cells.end), library.footer.budgets) == (1, 1, ())
+    assert library.budget(0.5) is None
+
+
+def test_the_same_stream_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        build(tmp_path / name, VECTORS, trees=2)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_all_vectors_alike(tmp_path: Path) -> None:
+    library = build(tmp_path / "a.idx", np.repeat(VECTORS[:1], 2 * LEAST_ROWS, axis=0))
+    for budget in (None, 300):
+        matches = search(library, VECTORS[:1], 10, segments=True, budget=budget)
+        assert [match.score for match in matches] == pytest.approx([1.0] * 10, abs=1e-3)
+    assert places(search(library, VECTORS[:1], 2)) == [(b"0.wav", 0), (b"1.wav", 0)]
+
+
+def test_cells_are_many_and_rows_lie_in_the_nearest() -> None:
+    heads = VECTORS[:, :32]
+    cells = cells_for(len(heads))
+    centres = plant(heads, cells, np.random.default_rng(0))
+    assert centres.shape == (cells, 32)
+    cell = np.concatenate(list(assign([heads], centres)))
+    distances = np.linalg.norm(heads[:500, None] - centres[None], axis=2)
+    np.testing.assert_allclose(distances[np.arange(500), cell[:500]], distances.min(1), atol=1e-5)
+    assert np.bincount(cell, minlength=cells).max() < 10 * len(heads) / cells
+
+
+@pytest.mark.parametrize("name", ["heads", "tails", "row_file", "row_start", "paths", "path_end", "centres"])
+def test_a_search_that_touches_a_bad_block_says_so(library: Library, tmp_path: Path, name: str) -> None:
+    data = bytearray(Path(library.path).read_bytes())
+    block = library.footer.blocks[name]
+    for page in range(block.pages):
+        data[block.offset + page * PAGE + 1] ^= 1
+    bad = tmp_path / "bad.idx"
+    bad.write_bytes(data)
+    opened = open_library(str(bad))
+    for budget in (300,) if name == "centres" else (300, None):  # an exact search needs no centres
+        with pytest.raises(LibraryError, match=f"bad.idx: damaged: wrong checksum in {name}; build it again"):
+            search(opened, VECTORS[:1], 10, budget=budget)
+    assert opened.damaged_blocks() == [name]
+
+
+def test_a_search_that_does_not_touch_the_bad_page_answers(library: Library, tmp_path: Path) -> None:
+    data = bytearray(Path(library.path).read_bytes())
+    block = library.footer.blocks["heads"]
+    query = VECTORS[:1]
+    cells = library.cells
+    nearness = cells.centres @ (query @ library.rotation)[0, :32] - cells.offsets
+    farthest = int(nearness[: len(nearness) // library.trees].argmin())  # an exact search reads the first tree
+    data[block.offset + int(cells.begin[farthest]) * 128 + 5] ^= 1
+    bad = tmp_path / "bad.idx"
+    bad.write_bytes(data)
+    assert search(open_library(str(bad)), query, 5, segments=True, budget=300) == search(
+        library, query, 5, segments=True, budget=300
+    )
+    with pytest.raises(LibraryError, match="wrong checksum in heads"):
+        search(open_library(str(bad)), query, 5)
