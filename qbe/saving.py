@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
@@ -23,15 +23,12 @@ def save_file(path: str | bytes) -> Iterator[BinaryIO]:
     if os.path.exists(target) and not os.path.isfile(target):
         raise UsageError(f"{display(os.fsencode(path))}: not a file that could be replaced")
     folder, name = os.path.split(target)
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{name[:100]}.", suffix=".tmp", dir=folder or ".")
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, target) from None
-    try:
-        with os.fdopen(handle, "w+b") as file:
+    beginning = os.fsdecode(os.fsencode(name)[:100])  # a name is at most 255 bytes
+    temporary = os.path.join(folder or ".", f".{beginning}.{secrets.token_hex(8)}.tmp")
+    try:  # named before it is made: a signal that arrives in between finds us here
+        with open(temporary, "xb+") as file:
             yield file
             file.flush()
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())
         os.replace(temporary, target)
         _sync_folder(folder or ".")
@@ -41,12 +38,6 @@ def save_file(path: str | bytes) -> Iterator[BinaryIO]:
         if isinstance(error, OSError) and error.filename in (None, temporary):
             raise OSError(error.errno, error.strerror, target) from None
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def _sync_folder(folder: str) -> None:

@@ -59,3 +59,11 @@ def test_same_file(tmp_path: Path) -> None:
     assert same_file(bytes(path), bytes(link))
     assert same_file(b"gone.wav", b"gone.wav")
     assert not same_file(bytes(path), bytes(tmp_path / "c.wav"))
+
+
+def test_a_name_as_long_as_names_may_be(tmp_path: Path) -> None:
+    path = tmp_path / ("\u97f3" * 85)
+    with save_file(str(path)) as file:
+        file.write(b"sound")
+    assert path.read_bytes() == b"sound"
+    assert list(tmp_path.iterdir()) == [path]
