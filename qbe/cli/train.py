@@ -90,7 +90,7 @@ def train(
     """Train a model on sounds without labels (files, folders, or a stream of segments on stdin).
 
     Sounds are decoded once. A checkpoint is kept in the folder MODEL.training, every three minutes and on Ctrl-C: go on
-    with --resume. The manual, qbe(1), says what a recipe holds.
+    with --resume. The manual, qbe-train(1), says what a recipe holds.
 
     Examples: qbe train ~/sounds -o mine.onnx --minutes 60
 

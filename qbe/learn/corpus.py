@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from qbe.audio.segmentation import SAMPLE_RATE
 from qbe.errors import TrainingError
 from qbe.learn.settings import Balance
 from qbe.streams.records import Audio, Segment
@@ -75,8 +76,6 @@ class Corpus:
 
     @property
     def hours(self) -> float:
-        from qbe.audio.segmentation import SAMPLE_RATE
-
         return len(self.audio) / SAMPLE_RATE / 3600
 
 

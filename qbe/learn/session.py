@@ -40,7 +40,7 @@ class Session:
         self.folder = model.with_name(model.name + ".training")
         self.checkpoint = self.folder / "checkpoint.pt"
         self.training: Training
-        self.corpus: Corpus
+        self.triplets: Triplets
         self.last: Progress | None = None
 
     def check_free(self) -> None:
@@ -79,9 +79,9 @@ class Session:
         self.training.restore(state)
 
     def _prepare(self, corpus: Corpus, settings: Settings) -> None:
-        self.corpus = corpus
+        self.triplets = Triplets(corpus, settings)
         held_out = HeldOut(corpus) if corpus.held_out().any() else None
-        self.training = Training(Triplets(corpus, settings), held_out, settings, self.checkpoint, self.device)
+        self.training = Training(self.triplets, held_out, settings, self.checkpoint, self.device)
 
     def train(self) -> Iterator[Progress]:
         """Train to the end, one Progress a step. Ctrl-C and SIGTERM take effect after a step, when it is saved."""
@@ -106,7 +106,7 @@ class Session:
             **dataclasses.asdict(settings),
             "steps_done": training.step,
             "minutes_done": round(training.seconds / 60, 1),
-            "hours": round(self.corpus.hours, 3),
+            "hours": round(self.triplets.corpus.hours, 3),
         }
         names = {"name": parameters.pop("name"), "licence": parameters.pop("licence")}
         quality = export(
@@ -135,15 +135,17 @@ class Session:
 
     def _real_sounds(self) -> Audio:
         """Segments from anywhere in the sounds, float32 [REAL_SOUNDS, WINDOW]."""
-        triplets, rng = Triplets(self.corpus, self.training.settings), np.random.default_rng(0)
-        return np.stack([triplets.read(triplets.place(rng)) for _ in range(REAL_SOUNDS)])
+        rng = np.random.default_rng(0)
+        return np.stack([self.triplets.read(self.triplets.place(rng)) for _ in range(REAL_SOUNDS)])
 
     def _distances(self) -> Distances:
         """What the finished network makes of batches that it has not learned from."""
         training = self.training
         training.device = torch.device("cpu")
         training.half = False
-        batches = Triplets(self.corpus, dataclasses.replace(training.settings, seed=training.settings.seed + 1))
+        batches = Triplets(
+            self.triplets.corpus, dataclasses.replace(training.settings, seed=training.settings.seed + 1)
+        )
         return Distances.of(training, [batches[step] for step in range(PICTURED_BATCHES)])
 
 
