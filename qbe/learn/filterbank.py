@@ -23,7 +23,7 @@ LOWEST, HIGHEST = 50.0, 7600.0
 CUT = 3.5  # a kernel ends at +-CUT sigma
 DECIMATION = 4
 DECIMATOR_TAPS = 97
-DYNAMIC_RANGE_DB = 60.0
+DYNAMIC_RANGE_DB = 80.0
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -9,6 +10,8 @@ from qbe.learn.filterbank import DYNAMIC_RANGE_DB, FilterBank, level_normalised
 
 DIMENSION = 128
 WIDTHS = (24, 48, 96, 192)
+HIDDEN = 512  # units of the projection
+SUMMARISED = 2  # blocks, from the last one on, that the embedding is made of
 
 
 class BasicBlock(nn.Module):
@@ -34,7 +37,9 @@ class BasicBlock(nn.Module):
 class Encoder(nn.Module):
     """A small ResNet over the scalogram: [B, 1, F, T] in dB -> [B, DIMENSION], unit norm.
 
-    Time is pooled by mean and by maximum (an event may be short); frequency keeps its coarse position to the end.
+    It learns by `projected`, which forgets whatever the loss asks it to. Other questions are better answered by what
+    lies before that (Chen et al., arXiv 2002.05709), so the embedding that is kept is made of the mean and deviation
+    over time of what the last blocks give: their principal components, found when training is over.
     """
 
     def __init__(self, channels: int = 128) -> None:
@@ -43,17 +48,49 @@ class Encoder(nn.Module):
             nn.Conv2d(1, WIDTHS[0], 7, 4, 3, bias=False), nn.BatchNorm2d(WIDTHS[0]), nn.ReLU(inplace=True)
         )  # fmt: skip
         inputs = (WIDTHS[0], *WIDTHS[:-1])
-        self.blocks = nn.Sequential(
-            *(BasicBlock(i, o, 1 if k == 0 else 2) for k, (i, o) in enumerate(zip(inputs, WIDTHS, strict=True)))
+        self.blocks = nn.ModuleList(
+            BasicBlock(i, o, 1 if k == 0 else 2) for k, (i, o) in enumerate(zip(inputs, WIDTHS, strict=True))
         )
-        bands = channels // (4 * 2 ** (len(WIDTHS) - 1))
-        self.head = nn.Linear(WIDTHS[-1] * bands, DIMENSION)
+        sizes = [width * channels // (4 * 2**k) for k, width in enumerate(WIDTHS)]
+        self.projection = nn.Sequential(
+            nn.Linear(sizes[-1], HIDDEN, bias=False), nn.BatchNorm1d(HIDDEN), nn.ReLU(inplace=True),
+            nn.Linear(HIDDEN, DIMENSION),
+        )  # fmt: skip
+        self.components = nn.Linear(2 * sum(sizes[-SUMMARISED:]), DIMENSION).requires_grad_(False)
+
+    def activations(self, decibels: Tensor) -> list[Tensor]:
+        """What every block gives: [B, 1, F, T] -> [B, width, F', T'] each."""
+        x = self.stem(2 * decibels / DYNAMIC_RANGE_DB + 1)
+        outputs = []
+        for block in self.blocks:
+            x = block(x)
+            outputs.append(x)
+        return outputs
+
+    def projected(self, decibels: Tensor) -> Tensor:
+        """What the loss compares: [B, 1, F, T] -> [B, DIMENSION], unit norm.
+
+        Time is pooled by mean and by maximum (an event may be short); frequency keeps its coarse position to the end.
+        """
+        last = self.activations(decibels)[-1]
+        return _unit(self.projection((last.mean(3) + last.amax(3)).flatten(1)))
+
+    def statistics(self, decibels: Tensor) -> Tensor:
+        """Mean and deviation over time of the last blocks: [B, 1, F, T] -> [B, components.in_features]."""
+        pooled = []
+        for x in self.activations(decibels)[-SUMMARISED:]:
+            mean = x.mean(3, keepdim=True)
+            deviation = ((x - mean) ** 2).mean(3).sqrt()
+            pooled += [mean.flatten(1), deviation.flatten(1)]
+        return torch.cat(pooled, 1)
 
     def forward(self, decibels: Tensor) -> Tensor:
-        x = self.blocks(self.stem(2 * decibels / DYNAMIC_RANGE_DB + 1))
-        x = x.mean(3) + x.amax(3)
-        # A hair above zero keeps the norm's gradient finite; unit norm holds to 1e-6.
-        return functional.normalize(self.head(x.flatten(1)), dim=1)
+        return _unit(self.components(self.statistics(decibels)))
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    """A hair above zero keeps the norm's gradient finite; unit norm holds to 1e-6."""
+    return functional.normalize(vectors, dim=1)
 
 
 class Network(nn.Module):

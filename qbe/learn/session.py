@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from qbe.audio.segmentation import WINDOW
 from qbe.errors import TrainingError
+from qbe.learn.components import fit_components
 from qbe.learn.corpus import Corpus, open_corpus, write_corpus
 from qbe.learn.export import export
 from qbe.learn.plotting import Distances, plot_training
@@ -25,6 +27,8 @@ from qbe.learn.triplets import HeldOut, Triplets
 from qbe.streams.records import Audio, Segment
 
 REAL_SOUNDS = 512  # that an exported model is checked on
+FITTED = 8192  # that the embedding's components are found on
+FEWEST = 256
 PICTURED_BATCHES = 8
 
 
@@ -101,7 +105,8 @@ class Session:
         ModelError where the model would not do, see `export`; then the folder stays.
         """
         training, settings = self.training, self.training.settings
-        training.network.to("cpu")
+        training.network.to("cpu").eval()
+        fit_components(training.network, self._sounds(FITTED, seed=1))
         parameters = {
             **dataclasses.asdict(settings),
             "steps_done": training.step,
@@ -110,7 +115,12 @@ class Session:
         }
         names = {"name": parameters.pop("name"), "licence": parameters.pop("licence")}
         quality = export(
-            training.network, str(self.model), training=parameters, sounds=self._real_sounds(), int8=int8, **names
+            training.network,
+            str(self.model),
+            training=parameters,
+            sounds=self._sounds(REAL_SOUNDS, seed=0),
+            int8=int8,
+            **names,
         )
         if plot:
             plot_training(plot, training.history, self._distances())
@@ -133,10 +143,11 @@ class Session:
             quality=quality,
         )
 
-    def _real_sounds(self) -> Audio:
-        """Segments from anywhere in the sounds, float32 [REAL_SOUNDS, WINDOW]."""
-        rng = np.random.default_rng(0)
-        return np.stack([self.triplets.read(self.triplets.place(rng)) for _ in range(REAL_SOUNDS)])
+    def _sounds(self, count: int, seed: int) -> Audio:
+        """Segments from anywhere in the sounds, float32 [count, WINDOW]; fewer where there are fewer, but some."""
+        count = min(count, max(FEWEST, len(self.triplets.corpus.audio) // WINDOW))
+        rng = np.random.default_rng(seed)
+        return np.stack([self.triplets.read(self.triplets.place(rng)) for _ in range(count)])
 
     def _distances(self) -> Distances:
         """What the finished network makes of batches that it has not learned from."""

@@ -175,11 +175,11 @@ class Training:
             )
 
     def embed(self, audio: Tensor) -> Tensor:
-        """As the network does it, the encoder in half precision where that pays: [B, L] -> [B, D], unit norm."""
+        """What the loss compares, by the encoder in half precision where that pays: [B, L] -> [B, D], unit norm."""
         decibels = self.network.decibels(audio.to(self.device, non_blocking=True))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            embedding: Tensor = self.network.encoder(decibels)
-        return functional.normalize(embedding.float(), dim=1)
+            projected: Tensor = self.network.encoder.projected(decibels)
+        return functional.normalize(projected.float(), dim=1)
 
     def _note(self, outcome: Outcome) -> None:
         self.step += 1
@@ -188,7 +188,7 @@ class Training:
             self.history.recall.append((self.step, self.recall(self.held_out)))
 
     def embed_all(self, sounds: list[Audio]) -> Tensor:
-        """Embeddings as the finished network would give them, on the CPU: [n, D]."""
+        """What `embed` gives with the statistics of batches that were learned, on the CPU: [n, D]."""
         training = self.network.training
         self.network.eval()
         with torch.no_grad():

@@ -142,7 +142,7 @@ def test_embeddings_that_are_no_numbers_stop_it_and_keep_the_checkpoint(corpus: 
     training.save()
     before = (tmp_path / "c.pt").read_bytes()
     with torch.no_grad():
-        training.network.encoder.head.bias.fill_(float("nan"))
+        training.network.encoder.projection[-1].bias.fill_(float("nan"))
     with pytest.raises(TrainingError, match="not numbers any more at step 0"):
         list(training.run())
     assert (tmp_path / "c.pt").read_bytes() == before
@@ -150,7 +150,7 @@ def test_embeddings_that_are_no_numbers_stop_it_and_keep_the_checkpoint(corpus: 
 
 def test_gradients_that_are_no_numbers_stop_it_before_they_reach_the_weights(corpus: Corpus, tmp_path: Path) -> None:
     training = started(corpus, small(3), tmp_path / "c.pt")
-    training.network.encoder.head.weight.register_hook(lambda gradient: gradient * float("nan"))
+    training.network.encoder.projection[-1].weight.register_hook(lambda gradient: gradient * float("nan"))
     with pytest.raises(TrainingError, match="gradients are not numbers any more at step 0"):
         list(training.run())
     assert all(torch.isfinite(value).all() for value in training.network.state_dict().values())
