@@ -47,13 +47,14 @@ _qbe() {
                 *) ;;
             esac ;;
         embed)
-            options='--files-from -0 --null --model --hop --keep-silence --jobs --npy -q --quiet --help'
-            valued=' --files-from --model --hop --jobs '
+            options='--files-from -0 --null --model --hop --keep-silence --new --jobs --npy -q --quiet --help'
+            valued=' --files-from --model --hop --new --jobs '
             arguments='audio'
             case $before in
                 --files-from) kind='any' ;;
                 --model) kind='onnx' ;;
                 --hop) kind='none' ;;
+                --new) kind='idx' ;;
                 --jobs) kind='none' ;;
                 *) ;;
             esac ;;
@@ -69,9 +70,9 @@ _qbe() {
                 *) ;;
             esac ;;
         index)
-            options='-o --output --trees --check --help'
+            options='-o --output --append --remove --trees --check --help'
             valued=' -o --output --trees --check '
-            arguments='none'
+            arguments='any'
             case $before in
                 -o|--output) kind='idx' ;;
                 --trees) kind='none' ;;
