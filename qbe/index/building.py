@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,7 +135,7 @@ def write_part(
 ) -> dict[str, Block]:
     """The blocks of a part that holds what has come in.
 
-    places : dtype of starts and lengths; shared : how many cells of each tree are those of the first part
+    places : dtype of `segments`; shared : how many cells of each tree are those of the first part
     """
     head, tail = np.array_split(axes, [HEAD_DIMENSIONS], axis=1)
     order = trees[0].order
@@ -165,17 +164,14 @@ def _halved(tails: Iterable[Vector], norms: list[Vector]) -> Iterator[NDArray[np
 def _write_tables(
     writer: BlockWriter, intake: Intake, order: NDArray[np.intp], row: NDArray[np.intp], places: str
 ) -> None:
-    row_file, paths = np.asarray(intake.row_file), list(intake.files)
-    columns: list[tuple[str, NDArray[Any], str]] = [
-        ("row_file", row_file[order], "<u4"),
-        ("row_start", np.asarray(intake.row_start)[order], places),
-        ("row_length", np.asarray(intake.row_length)[order], places),
-        ("file_rows", row[np.argsort(row_file, kind="stable")], "<u4"),
-        ("file_first", np.r_[0, np.bincount(row_file, minlength=len(paths)).cumsum()], "<u8"),
-        ("file_end", np.asarray(intake.file_end), "<i8"),
-        ("paths", np.asarray(memoryview(b"".join(paths))), "|u1"),
-        ("path_end", np.cumsum([len(p) for p in paths], dtype=np.int64), "<u8"),
-    ]
-    for name, column, dtype in columns:
-        writer.add(name, [column], dtype)
-    writer.add("file_state", [np.stack([intake.file_size, intake.file_mtime], axis=1)], "<i8", (2,))
+    paths, row_file = list(intake.files), np.asarray(intake.row_file)
+    path_end = np.cumsum([len(path) for path in paths], dtype=np.int64)
+    files = np.stack([*intake.file_columns, np.r_[0, path_end[:-1]][: len(paths)], path_end], axis=1)
+    segments = np.empty((len(order), 3), places)
+    for at, column in enumerate((row_file, intake.row_start, intake.row_length)):
+        segments[:, at] = np.asarray(column)[order]
+    writer.add("segments", [segments], places, (3,))
+    writer.add("file_rows", [row[np.argsort(row_file, kind="stable")]], "<u4")
+    writer.add("file_first", [np.r_[0, np.bincount(row_file, minlength=len(paths)).cumsum()]], "<u8")
+    writer.add("files", [files], "<i8", (5,))
+    writer.add("paths", [np.asarray(memoryview(b"".join(paths)))], "|u1")

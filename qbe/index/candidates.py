@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,9 +54,9 @@ class Scan:
         return self._library.rows_at(places + self._shift[np.searchsorted(self._last, places, side="right")])
 
     @cached_property
-    def _files(self) -> NDArray[np.int64]:
+    def _files(self) -> NDArray[np.integer[Any]]:
         """Of every score."""
-        return self._library.files_of(self._rows(np.arange(len(self.scores))))
+        return self._library.segments_of(self._rows(np.arange(len(self.scores))))[:, 0]
 
     def drop(self, files: list[int]) -> None:
         """Forget the rows of some files."""
@@ -120,7 +121,7 @@ def best_rows(
     scan = Scan(library, query, budget)
     rows, _ = scan.best(count)
     while is_skipped is not None:
-        files = np.unique(library.files_of(rows)).tolist()
+        files = np.unique(library.segments_of(rows)[:, 0]).tolist()
         skipped = [file for file in files if is_skipped(file)]
         if not skipped:
             break

@@ -40,7 +40,8 @@ SLOTS = (1024, 2048)
 SLOT = struct.Struct("<QQQI")
 CRC = struct.Struct("<I")
 ALIGNMENT = 64
-PAGE = 1 << 14
+PAGE_BITS = 14
+PAGE = 1 << PAGE_BITS
 DTYPES = ("|u1", "<u4", "<i8", "<u8", "<f2", "<f4")
 Budget = tuple[float, int]
 

@@ -130,7 +130,7 @@ def _first_absorbed(library: Library, intake: Intake, removed: Mask) -> int:
     built = library.parts[0].rows
     if library.rows - built + intake.count + rows_removed > GROWTH * built or _is_wasteful(library):
         return 0
-    if intake.is_wide and library.parts[0].blocks["row_start"].dtype == "<u4":
+    if intake.is_wide and library.parts[0].blocks["segments"].dtype == "<u4":
         return 0
     first, rows = len(library.parts), intake.count
     while intake.files and first > 1 and library.parts[first - 1].rows < ABSORBED * max(rows, SMALL):
@@ -165,7 +165,7 @@ def _append(library: Library, intake: Intake, first: int, gone: Mask, removed: M
 
 
 def _written(library: Library, writer: BlockWriter, intake: Intake) -> dict[str, Block]:
-    axes, places = library.rotation, library.parts[0].blocks["row_start"].dtype
+    axes, places = library.rotation, library.parts[0].blocks["segments"].dtype
     centres = np.split(library.block("centres").part(0), library.trees)
     trees = [settled(intake, axes[:, :HEAD_DIMENSIONS], of_tree) for of_tree in centres]
     return write_part(writer, intake, axes, trees, places, shared=len(centres[0]))

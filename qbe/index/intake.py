@@ -28,13 +28,15 @@ LARGEST_U4 = (1 << 32) - 1
 class Intake:
     """The rows and files that came, in their order. To be used in a `with` block: the nameless file goes with it.
 
-    files : their numbers by name; repeated : how many segments were left out because they had come before
+    files : their numbers by name; file_columns : the end of the last segment, size, and mtime of each
+    repeated : how many segments were left out because they had come before
     moment : float64 [D, D], the sum of the outer products of all vectors
     """
 
     def __init__(self, folder: str, dimension: int) -> None:
         self.files: dict[bytes, int] = {}
-        self.file_end, self.file_size, self.file_mtime = array("q"), array("q"), array("q")
+        self.file_columns = [array("q"), array("q"), array("q")]
+        self._end, self._size, self._mtime = self.file_columns
         self.row_file, self.row_start, self.row_length = array("I"), array("q"), array("q")
         self.repeated = 0
         self.moment = np.zeros((dimension, dimension))
@@ -70,16 +72,16 @@ class Intake:
             self._spill(np.stack(rows))
         for file in files:
             number = self._number(file.path)
-            if self.file_size[number] == UNKNOWN:
-                self.file_size[number], self.file_mtime[number] = file.size, file.mtime
+            if self._size[number] == UNKNOWN:
+                self._size[number], self._mtime[number] = file.size, file.mtime
 
     def _number(self, path: bytes) -> int:
         number = self.files.setdefault(path, len(self.files))
-        if number == len(self.file_end):
+        if number == len(self._end):
             self._last_start.append(-1)
-            self.file_end.append(0)
-            self.file_size.append(UNKNOWN)
-            self.file_mtime.append(0)
+            self._end.append(0)
+            self._size.append(UNKNOWN)
+            self._mtime.append(0)
         return number
 
     def _enter(self, embedding: Embedding) -> bool:
@@ -90,7 +92,7 @@ class Intake:
             self.repeated += 1
             return False
         self._last_start[file] = embedding.start
-        self.file_end[file] = max(self.file_end[file], embedding.start + embedding.length)
+        self._end[file] = max(self._end[file], embedding.start + embedding.length)
         self.row_file.append(file)
         self.row_start.append(embedding.start)
         self.row_length.append(embedding.length)
@@ -109,15 +111,12 @@ class Intake:
         lengths = np.diff(first)
         is_kept = np.repeat(~gone[part.file : part.file + part.files], lengths)
         rows = part.row + library.block("file_rows").part(number)[is_kept].astype(np.int64)
-        for column, values in (
-            (self.row_file, np.repeat(np.array(new, np.uint32), lengths[kept])),
-            (self.row_start, library.block("row_start").rows(rows).astype(np.int64)),
-            (self.row_length, library.block("row_length").rows(rows).astype(np.int64)),
-        ):
-            column.frombytes(values.tobytes())
-        states, ends = library.block("file_state").part(number)[kept], library.block("file_end").part(number)[kept]
-        for file, end, (size, mtime) in zip(new, ends.tolist(), states.tolist(), strict=True):
-            self.file_end[file], self.file_size[file], self.file_mtime[file] = end, size, mtime
+        self.row_file.frombytes(np.repeat(np.array(new, np.uint32), lengths[kept]).tobytes())
+        _, starts, row_lengths = library.segments_of(rows).astype(np.int64).T
+        self.row_start.frombytes(starts.tobytes())
+        self.row_length.frombytes(row_lengths.tobytes())
+        for file, *facts in zip(new, *library.block("files").part(number)[kept, :3].T.tolist(), strict=True):
+            self._end[file], self._size[file], self._mtime[file] = facts
         turned_back = library.rotation.T
         for at in range(0, len(rows), BUFFERED_ROWS):
             self._spill((library.vectors(rows[at : at + BUFFERED_ROWS]) @ turned_back).astype(np.float32))

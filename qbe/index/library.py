@@ -13,13 +13,12 @@ N rows of F files, dimension D = H + R, T trees, and C cells in all:
     centres      float32 [C, H]    of the cells, tree by tree
     cells        uint64 [C, 2]     where in `heads` each cell begins and ends; of a part that was appended, first what
                                    it adds to the cells of the first part, then its own
-    row_file     uint32 [N]
-    row_start, row_length [N]      in samples at the footer's rate
+    segments     uint32 [N, 3]     file, start and length in samples at the footer's rate; int64 where those are longer
     file_rows    uint32 [N]        the rows of each file in their order, file by file
     file_first   uint64 [F + 1]    where each file begins in `file_rows`
-    file_end     int64 [F]         the end of its last segment, in samples
-    file_state   int64 [F, 2]      its size in bytes and when it last changed, in ns since 1970; a size of -1: not known
-    paths        uint8, path_end   the names of the files, one after the other, and where each ends
+    files        int64 [F, 5]      the end of its last segment in samples; its size in bytes, -1 where not known; when
+                                   it last changed, in ns since 1970; where its name begins and ends in `paths`
+    paths        uint8             the names, one after the other
     removed      uint8 [F]         1 for a file that was removed or replaced; where there is one
 
 Numbers in a part count from its own first row and file.
@@ -33,6 +32,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,11 +57,11 @@ class Part:
 
     @property
     def rows(self) -> int:
-        return self.blocks["row_file"].shape[0]
+        return self.blocks["segments"].shape[0]
 
     @property
     def files(self) -> int:
-        return self.blocks["file_end"].shape[0]
+        return self.blocks["files"].shape[0]
 
     @property
     def places(self) -> int:
@@ -164,25 +164,23 @@ class Library:
 
     def file_paths(self, files: Numbers) -> list[bytes]:
         """Their names, as the bytes they were given in."""
-        part = self._parts_at(self._first_files, files)
-        ends, paths = self.block("path_end"), self.block("paths")
-        begin = ends.rows(np.maximum(files - 1, 0)).astype(np.int64) * (files > self._first_files[part])
-        first = np.array(paths.first)[part]
-        spans = zip((first + begin).tolist(), (first + ends.rows(files).astype(np.int64)).tolist(), strict=True)
-        return [paths.span(begin, end).tobytes() for begin, end in spans]
+        paths = self.block("paths")
+        spans = self.block("files").rows(files)[:, 3:]
+        if len(self.parts) > 1:
+            spans += np.array(paths.first)[self._parts_at(self._first_files, files)][:, None]
+        return [paths.span(begin, end).tobytes() for begin, end in spans.tolist()]
 
     def paths(self, number: int, files: Numbers) -> list[bytes]:
         """The names of files of a part, counted from its first."""
-        ends, names = self.block("path_end").part(number).astype(np.int64), self.block("paths").part(number).tobytes()
-        begins = np.r_[0, ends[:-1]]
-        return [names[begin:end] for begin, end in zip(begins[files].tolist(), ends[files].tolist(), strict=True)]
+        names = self.block("paths").part(number).tobytes()
+        return [names[begin:end] for begin, end in self.block("files").part(number)[files, 3:].tolist()]
 
     def states(self) -> Iterator[tuple[bytes, int, int]]:
         """Of every file that is there: its name, size in bytes, and when it last changed, ns since 1970."""
         for number, part in enumerate(self.parts):
             here = slice(part.file, part.file + part.files)
             there = np.arange(part.files) if self.removed is None else np.flatnonzero(~self.removed[here])
-            states = self.block("file_state").part(number)[there].tolist()
+            states = self.block("files").part(number)[there, 1:3].tolist()
             for path, (size, mtime) in zip(self.paths(number, there), states, strict=True):
                 yield path, size, mtime
 
@@ -200,12 +198,12 @@ class Library:
         ends = np.unique(np.r_[np.concatenate(first), self.rows])
         return np.concatenate(rows), ends[:-1]
 
-    def files_of(self, rows: Numbers) -> Numbers:
-        """The file of each row, [n]."""
-        files: Numbers = self.block("row_file").rows(rows).astype(np.int64)
+    def segments_of(self, rows: Numbers) -> NDArray[np.integer[Any]]:
+        """The file of each row, and its start and length in samples, [n, 3]."""
+        segments: NDArray[np.integer[Any]] = self.block("segments").rows(rows)
         if len(self.parts) > 1:
-            files += self._first_files[self._parts_at(self._first_rows, rows)]
-        return files
+            segments[:, 0] += self._first_files[self._parts_at(self._first_rows, rows)].astype(segments.dtype)
+        return segments
 
     @staticmethod
     def _parts_at(first: Numbers, numbers: Numbers) -> NDArray[np.intp]:
@@ -240,7 +238,7 @@ class Library:
 
     def hours(self) -> float:
         """How much sound the files hold, up to the end of each one's last segment."""
-        ends = self.block("file_end").all()
+        ends = self.block("files").all()[:, 0]
         return float((ends if self.removed is None else ends[~self.removed]).sum()) / self.footer.sample_rate / 3600
 
     def budget(self, recall: float) -> int | None:
@@ -282,9 +280,8 @@ def open_library(path: str) -> Library:
 
 def _is_complete(footer: Footer) -> bool:
     try:
-        sound = (
-            footer.parts[0]["row_file"].shape[0] > 0 and footer.parts[0]["rotation"].shape == (footer.dimension,) * 2
-        )
+        sound = footer.parts[0]["segments"].shape[0] > 0
+        sound = sound and footer.parts[0]["rotation"].shape == (footer.dimension,) * 2
         return sound and all(_is_part(blocks, footer) for blocks in footer.parts)
     except (KeyError, ValueError, IndexError, TypeError):
         return False
@@ -293,9 +290,9 @@ def _is_complete(footer: Footer) -> bool:
 def _is_part(blocks: dict[str, Block], footer: Footer) -> bool:
     """Whether its blocks have the right sizes, and the same kinds of rows as those of the first part."""
     shapes = {name: block.shape for name, block in blocks.items()}
-    (rows,), (files,) = shapes["row_file"], shapes["file_end"]
+    rows, files = shapes["segments"][0], shapes["files"][0]
     head = min(footer.dimension, HEAD_DIMENSIONS)
-    trees = footer.parts[0]["heads"].shape[0] // footer.parts[0]["row_file"].shape[0]
+    trees = footer.parts[0]["heads"].shape[0] // footer.parts[0]["segments"].shape[0]
     expected = {
         "heads": (trees * rows, head),
         "tails": (rows, footer.dimension - head),
@@ -303,10 +300,10 @@ def _is_part(blocks: dict[str, Block], footer: Footer) -> bool:
         "centres": (shapes["centres"][0], head),
         "cells": (shapes["centres"][0] + (blocks is not footer.parts[0]) * footer.parts[0]["centres"].shape[0], 2),
         "file_first": (files + 1,),
-        "file_state": (files, 2),
-        "path_end": (files,),
+        "segments": (rows, 3),
+        "files": (files, 5),
         "removed": (files,) if "removed" in shapes else None,
-        **dict.fromkeys(("tail_norms", "row_start", "row_length", "file_rows"), (rows,)),
+        **dict.fromkeys(("tail_norms", "file_rows"), (rows,)),
     }
     alike = all(block.dtype == footer.parts[0].get(name, block).dtype for name, block in blocks.items())
     return alike and len(shapes["paths"]) == 1 and all(shapes.get(name) == shape for name, shape in expected.items())

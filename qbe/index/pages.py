@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.errors import LibraryError
-from qbe.index.file import PAGE, Block
+from qbe.index.file import PAGE, PAGE_BITS, Block
 
 Numbers = NDArray[np.int64]
 
@@ -89,12 +89,14 @@ class Pages:
 
     def _check_rows(self, begin: Numbers, first_page: Numbers | int) -> None:
         """begin : of rows, [n], in bytes of their blocks"""
-        pages = np.concatenate([begin // PAGE + first_page, (begin + (self.row - 1)) // PAGE + first_page])
+        pages = (begin >> PAGE_BITS) + first_page
+        if PAGE % self.row:  # some lie in two pages, or in more
+            pages = np.concatenate([pages, ((begin + (self.row - 1)) >> PAGE_BITS) + first_page])
         if self.row > PAGE:
             pages = np.concatenate([np.arange(a, b + 1) for a, b in pages.reshape(2, -1).T])
-        unchecked = pages[~self._whole[pages]]
-        if len(unchecked):
-            self._check(np.unique(unchecked))
+        whole = self._whole[pages]
+        if not whole.all():
+            self._check(np.unique(pages[~whole]))
 
     def _check(self, pages: NDArray[np.intp]) -> None:
         for page in pages.tolist():

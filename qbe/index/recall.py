@@ -39,7 +39,7 @@ def _trials(library: Library, seed: int) -> Iterator[_Trial]:
     rng = np.random.default_rng(seed)
     for row in np.sort(rng.choice(library.rows, min(QUERIES, library.rows), replace=False)):
         query = (library.vectors(row[None]) @ library.rotation.T).astype(np.float32)
-        (path,) = library.file_paths(library.files_of(row[None]))
+        (path,) = library.file_paths(library.segments_of(row[None])[:, 0].astype(np.int64))
         best = search(library, query, K, segments=True, skip=path.__eq__)
         if len(best) == K:
             yield _Trial(query, path, best[-1].score)

@@ -60,9 +60,10 @@ class _Question:
         return self._skipped[file]
 
     def matches(self, rows: Rows, scores: list[float]) -> list[Match]:
-        starts, lengths = (self.library.block(column).rows(rows).tolist() for column in ("row_start", "row_length"))
-        paths = self.library.file_paths(self.library.files_of(rows))
-        return [Match(*fields) for fields in zip(paths, scores, starts, lengths, strict=True)]
+        segments = self.library.segments_of(rows)
+        paths = self.library.file_paths(segments[:, 0].astype(np.int64))
+        places = segments[:, 1:].tolist()
+        return [Match(path, score, *place) for path, score, place in zip(paths, scores, places, strict=True)]
 
     def near(self, budget: int, count: int) -> list[Rows]:
         """For each segment of the query its `count` best rows among those that a budget meets."""
@@ -135,7 +136,7 @@ def _all_segments(question: _Question) -> list[Match]:
 def _best_segments(question: _Question, rows: Rows) -> list[Match]:
     library = question.library
     scores = np.concatenate([cosines.max(1) for cosines in _cosines(library, question.query, rows)])
-    files, starts = library.files_of(rows), library.block("row_start").rows(rows)
+    files, starts, _ = library.segments_of(rows).T
     order = np.lexsort((starts, files, -scores))
     kept = list(islice((at for at in order.tolist() if not question.is_skipped(int(files[at]))), question.k))
     return question.matches(rows[kept], scores[kept].tolist())
@@ -157,7 +158,7 @@ def _cosines(library: Library, query: Vector, rows: Rows) -> Iterator[Vector]:
 def _near_files(question: _Question, budget: int) -> list[Match]:
     """The lists bound no file's score: what they lack may be rows that the budget did not meet."""
     rows = np.concatenate(question.near(budget, max(LISTED, LISTED_PER_RESULT * question.k)))
-    files = np.unique(question.library.files_of(rows))
+    files = np.unique(question.library.segments_of(rows)[:, 0])
     return _best_files(question, files, np.full(len(files), np.inf))
 
 
@@ -168,7 +169,7 @@ def _all_files(question: _Question) -> list[Match]:
     for part in question.parts(max(1, COSINES // library.rows)):
         of_rows = np.concatenate([question.bounds(*span, part) for span in library.spans(ROWS)])
         bounds += np.maximum.reduceat(of_rows[rows], first).sum(1, dtype=np.float64)
-    return _best_files(question, library.files_of(rows[first]), bounds / len(question.query))
+    return _best_files(question, library.segments_of(rows[first])[:, 0], bounds / len(question.query))
 
 
 def _best_files(question: _Question, files: NDArray[np.integer[Any]], bounds: NDArray[np.floating[Any]]) -> list[Match]:

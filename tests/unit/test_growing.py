@@ -74,7 +74,7 @@ def check(library: Library, held: Sounds) -> None:
         assert [m.score for m in matches] == pytest.approx(sorted(best.values(), reverse=True)[:10], abs=2e-3)
         assert all(m.score == pytest.approx(best[m.path], abs=2e-3) for m in matches)
         segments = search(library, query, 10, segments=True)
-        cosines = np.sort(np.concatenate([(query @ v.T).max(0) for v in held.values()]))[::-1]
+        cosines = np.sort(np.concatenate([np.zeros(0), *((query @ v.T).max(0) for v in held.values())]))[::-1]
         assert [m.score for m in segments] == pytest.approx(cosines[:10].tolist(), abs=2e-3)
         for match in [*segments, *search(library, query, 10, segments=True, budget=400)]:
             assert match.score == pytest.approx(float((query @ held[match.path][match.start // HOP]).max()), abs=2e-3)

@@ -260,7 +260,7 @@ def test_cells_are_many_and_rows_lie_in_the_nearest() -> None:
     assert np.bincount(cell, minlength=cells).max() < 10 * len(heads) / cells
 
 
-@pytest.mark.parametrize("name", ["heads", "tails", "row_file", "row_start", "paths", "path_end", "centres"])
+@pytest.mark.parametrize("name", ["heads", "tails", "segments", "files", "paths", "cells", "centres"])
 def test_a_search_that_touches_a_bad_block_says_so(library: Library, tmp_path: Path, name: str) -> None:
     data = bytearray(Path(library.path).read_bytes())
     block = library.parts[0].blocks[name]
@@ -269,7 +269,7 @@ def test_a_search_that_touches_a_bad_block_says_so(library: Library, tmp_path: P
     bad = tmp_path / "bad.idx"
     bad.write_bytes(data)
     opened = open_library(str(bad))
-    for budget in (300,) if name == "centres" else (300, None):  # an exact search needs no centres
+    for budget in (300,) if name in ("centres", "cells") else (300, None):  # an exact search needs no centres
         with pytest.raises(LibraryError, match=f"bad.idx: damaged: wrong checksum in {name}; build it again"):
             search(opened, VECTORS[:1], 10, budget=budget)
     assert opened.damaged_blocks() == [name]
