@@ -220,12 +220,22 @@ def _parse_footer(footer: bytes, size: int, name: str) -> Footer:
         )
         budgets = tuple((float(recall), int(rows)) for recall, rows in fields.pop("budgets"))
         parsed = Footer(**fields, parts=parts, budgets=budgets)
-        sound = all(_is_sound(block, size) for part in parts for block in part.values())
+        sound = _has_sense(parsed) and all(_is_sound(block, size) for part in parts for block in part.values())
     except Exception:  # msgpack raises many unrelated kinds
         sound = False
     if not sound:
         raise LibraryError(f"{name}: damaged: its footer makes no sense; build it again")
     return parsed
+
+
+def _has_sense(footer: Footer) -> bool:
+    numbers = (footer.sample_rate, footer.dimension, footer.trees, *(rows for _, rows in footer.budgets))
+    return (
+        all(type(number) is int and 0 < number < 1 << 40 for number in numbers)
+        and isinstance(footer.model, str)
+        and isinstance(footer.name, str)
+        and len(footer.parts) > 0
+    )
 
 
 def _is_sound(block: Block, size: int) -> bool:

@@ -114,7 +114,7 @@ class Library:
         return self._pages[name]
 
     def _open(self, name: str, blocks: list[Block]) -> Pages:
-        return Pages(self.data, blocks, f"{display(os.fsencode(self.path))}: damaged: wrong checksum in {name}")
+        return Pages(self.data, blocks, display(os.fsencode(self.path)), name)
 
     @property
     def trees(self) -> int:
@@ -139,6 +139,10 @@ class Library:
             if number:
                 spans[:, number, own : own + part.cells] = stored[:, shared:]
                 own += part.cells
+        bounds = np.array([(part.place, part.place + part.places) for part in self.parts]).T[:, :, None]
+        sound = (bounds[0] <= spans[0]) & (spans[0] <= spans[1]) & (spans[1] <= bounds[1])
+        if not (sound | (spans == 0).all(0)).all():
+            raise self.block("cells").nonsense()
         sizes = (spans[1] - spans[0]).sum(0)
         return Cells(centres, (centres * centres).sum(1) / 2, sizes, *spans)
 
@@ -196,11 +200,15 @@ class Library:
         rows = [self.block("file_rows").part(n).astype(np.int64) + part.row for n, part in enumerate(self.parts)]
         first = [self.block("file_first").part(n)[:-1].astype(np.int64) + p.row for n, p in enumerate(self.parts)]
         ends = np.unique(np.r_[np.concatenate(first), self.rows])
+        if ends[-1] != self.rows or ends[0] != 0 or max(int(part.max(initial=0)) for part in rows) >= self.rows:
+            raise self.block("file_rows").nonsense()
         return np.concatenate(rows), ends[:-1]
 
     def segments_of(self, rows: Numbers) -> NDArray[np.integer[Any]]:
         """The file of each row, and its start and length in samples, [n, 3]."""
         segments: NDArray[np.integer[Any]] = self.block("segments").rows(rows)
+        if len(rows) and not 0 <= segments[:, 0].max() < self.files:
+            raise self.block("segments").nonsense()
         if len(self.parts) > 1:
             segments[:, 0] += self._first_files[self._parts_at(self._first_rows, rows)].astype(segments.dtype)
         return segments

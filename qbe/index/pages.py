@@ -26,15 +26,17 @@ class Pages:
 
     first : the number of the first row of each block, and how many rows there are
 
-    Every access raises LibraryError for a page that is not whole.
+    Every access raises LibraryError for a page that is not whole, and for rows that there are none of.
+
+    library, name : for messages
     """
 
-    def __init__(self, data: mmap.mmap, blocks: Sequence[Block], label: str) -> None:
+    def __init__(self, data: mmap.mmap, blocks: Sequence[Block], library: str, name: str) -> None:
         begin, shape, self.row = min(block.offset for block in blocks), blocks[0].shape[1:], blocks[0].row
         self.first = [0, *accumulate(block.shape[0] for block in blocks)]
         ends = [(block.offset - begin) // self.row + block.shape[0] if self.row else self.first[-1] for block in blocks]
         self._array: NDArray[Any] = np.ndarray((max(ends), *shape), blocks[0].dtype, data, begin)
-        self._blocks, self._data, self._label = blocks, memoryview(data), label
+        self._blocks, self._data, self._library, self._name = blocks, memoryview(data), library, name
         self._moves = [end - own for end, own in zip(ends, self.first[1:], strict=True)]
         self._first_page = [0, *accumulate(block.pages for block in blocks)]
         self._by_block = np.array([self.first[:-1], self._moves, self._first_page[:-1]])
@@ -51,10 +53,16 @@ class Pages:
         return np.frombuffer(stored, "<u4")
 
     def _damage(self) -> LibraryError:
-        return LibraryError(f"{self._label}; build it again")
+        return LibraryError(f"{self._library}: damaged: wrong checksum in {self._name}; build it again")
+
+    def nonsense(self) -> LibraryError:
+        """For numbers, here or leading here, that cannot be right though the checksums are."""
+        return LibraryError(f"{self._library}: damaged: {self._name} and what leads there disagree; build it again")
 
     def span(self, begin: int, end: int) -> NDArray[Any]:
         """Rows begin to end, all of one block, as a view."""
+        if not 0 <= begin <= end <= self.first[-1]:
+            raise self.nonsense()
         block = bisect_right(self.first, begin, 1, len(self._blocks)) - 1 if len(self._blocks) > 1 else 0
         if self._unchecked and begin < end:
             within, page = (begin - self.first[block]) * self.row, self._first_page[block]
@@ -66,15 +74,17 @@ class Pages:
 
     def rows(self, rows: Numbers) -> Any:
         """The rows of the given numbers, int64 [n], copied."""
-        if len(self._blocks) == 1:
+        try:
+            if len(self._blocks) == 1:
+                if self._unchecked:
+                    self._check_rows(rows * self.row, 0)
+                return self._array[rows]
+            first, moves, pages = self._by_block[:, self._begins.searchsorted(rows, "right")]
             if self._unchecked:
-                self._check_rows(rows * self.row, 0)
-            return self._array[rows]
-        first, moves, pages = self._by_block[:, self._begins.searchsorted(rows, "right")]
-        if self._unchecked:
-            self._check_rows((rows - first) * self.row, pages)
-        rows = rows + moves
-        return self._array[rows]
+                self._check_rows((rows - first) * self.row, pages)
+            return self._array[rows + moves]
+        except IndexError:
+            raise self.nonsense() from None
 
     def part(self, number: int) -> NDArray[Any]:
         """One whole block, as a view."""

@@ -180,7 +180,7 @@ def _best_files(question: _Question, files: NDArray[np.integer[Any]], bounds: ND
     for first in range(0, len(order), COMPARED):
         if len(found) == question.k and bounds[order[first]] + ROUNDING < -found[-1][0]:
             break
-        batch = [int(files[at]) for at in order[first : first + COMPARED] if not question.is_skipped(int(files[at]))]
+        batch = [file for file in files[order[first : first + COMPARED]].tolist() if not question.is_skipped(file)]
         found = sorted([*found, *_compare_files(question, batch)])[: question.k]
     return question.matches(np.array([row for _, _, row in found], np.int64), [-score for score, _, _ in found])
 
@@ -188,6 +188,8 @@ def _best_files(question: _Question, files: NDArray[np.integer[Any]], bounds: ND
 def _compare_files(question: _Question, files: list[int]) -> Iterator[tuple[float, int, int]]:
     """For each file: its score, negative; its number; its best row."""
     lists = [question.library.rows_of(file) for file in files]
+    if not all(map(len, lists)):
+        raise question.library.block("file_first").nonsense()
     if len(files) > 1 and sum(map(len, lists)) > _step(question.query):
         for file in files:
             yield from _compare_files(question, [file])
