@@ -25,10 +25,22 @@ _qbe() {
     local options='' valued=' ' arguments='' kind='' place=-1 k
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "deform embed eval index info search segment train --help --version" -- "$current"))
+        COMPREPLY=($(compgen -W "bench deform embed eval index info search segment train --help --version" -- "$current"))
         return
     fi
     case $command in
+        bench)
+            options='--trees -k --queries --seed --plot --json -q --quiet --help'
+            valued=' --trees -k --queries --seed --plot '
+            arguments='idx'
+            case $before in
+                --trees) kind='none' ;;
+                -k) kind='none' ;;
+                --queries) kind='none' ;;
+                --seed) kind='none' ;;
+                --plot) kind='any' ;;
+                *) ;;
+            esac ;;
         deform)
             options='--pitch --stretch --noise --mix --gain --eq --near --random --seed -o --output --limit --files-from -0 --null -q --quiet --help'
             valued=' --pitch --stretch --noise --mix --gain --eq --near --seed -o --output --files-from '

@@ -27,7 +27,7 @@ Content = dict[bytes, int]  # of every file the seed of its vectors
 READER = """
 import sys, select
 from kills import QUERY, searched
-while not select.select([sys.stdin], [], [], 0)[0]:
+while not select.select([sys.stdin], [], [], 0.02)[0]:
     searched(sys.argv[1])
 """
 # The command line, stopped by SIGKILL on its way.

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from qbe.errors import LibraryError
 from qbe.index.file import Block, BlockWriter, Footer, write_commit
 from qbe.index.intake import Intake
-from qbe.index.library import HEAD_DIMENSIONS, Library
+from qbe.index.library import Library
+from qbe.index.parts import HEAD_DIMENSIONS
 from qbe.index.planting import CELL_ROWS, assign, cells_for, plant
 from qbe.index.recall import measure_budgets
 from qbe.saving import locked, save_file

@@ -24,7 +24,8 @@ from qbe.errors import ModelError, display
 from qbe.index.building import Built, build_locked, settled, write_library, write_part
 from qbe.index.file import Block, BlockWriter, Commit, map_file, read_commit, write_commit
 from qbe.index.intake import Intake
-from qbe.index.library import HEAD_DIMENSIONS, Library, open_library
+from qbe.index.library import Library, open_library
+from qbe.index.parts import HEAD_DIMENSIONS
 from qbe.saving import locked
 from qbe.streams.framing import model_label
 from qbe.streams.records import Embedding, File, Header
