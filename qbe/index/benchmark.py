@@ -49,12 +49,13 @@ def perturbed_segments(library: Library, count: int, seed: int) -> Vector:
     """
     rng = np.random.default_rng(seed)
     rows = _rows_there(library)
-    queries = [_perturbed(library, row, rng) for row in rng.choice(rows, min(count, len(rows)), replace=False)]
-    found = [query for query in queries if query is not None]
+    drawn = rng.choice(rows, min(count, len(rows)), replace=False)
+    found = [query for row in drawn if (query := _perturbed(library, row, rng)) is not None]
     if not found:
         raise LibraryError(f"{library.path}: measuring takes the segments of two files at least")
     mixed = np.stack(found) @ library.rotation.T
-    return (mixed / np.linalg.norm(mixed, axis=1, keepdims=True)).astype(np.float32)
+    queries: Vector = (mixed / np.linalg.norm(mixed, axis=1, keepdims=True)).astype(np.float32)
+    return queries
 
 
 def _rows_there(library: Library) -> Numbers:
