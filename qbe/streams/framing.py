@@ -96,9 +96,9 @@ def _integer(value: object) -> int:
 
 
 def _whole(value: object) -> int:
-    if _integer(value) < 0:
+    if not isinstance(value, int) or not 0 <= value < 1 << 63:
         raise TypeError
-    return _integer(value)
+    return value
 
 
 def _bytes(value: object) -> bytes:
