@@ -51,7 +51,7 @@ class Scan:
 
     def _rows(self, places: NDArray[np.intp]) -> NDArray[np.int64]:
         """Of places in the scores, [n]."""
-        return self._library.rows_at(places + self._shift[np.searchsorted(self._last, places, side="right")])
+        return self._library.rows_at(places + self._shift[self._last.searchsorted(places, "right")])
 
     @cached_property
     def _files(self) -> NDArray[np.integer[Any]]:
@@ -101,14 +101,14 @@ def _nearest(library: Library, head: Vector, budget: int) -> NDArray[np.intp]:
     """The cells nearest to a query's head, nearest first, that together hold `budget` places, or all."""
     cells = library.cells
     distance = cells.offsets - cells.centres @ head  # half the squared one, less what all share
-    few = SPARE_CELLS + int(1.5 * budget * len(distance) / cells.sizes.sum())
+    few = SPARE_CELLS + int(1.5 * budget * len(distance) / (library.rows * library.trees))
     for count in (few, len(distance)):
         near = np.arange(len(distance)) if count >= len(distance) else np.argpartition(distance, count)[:count]
         near = near[np.argsort(distance[near], kind="stable")]
         held = cells.sizes[near].cumsum()
         if held[-1] >= budget:
             break
-    return near[: int(np.searchsorted(held, budget)) + 1]
+    return near[: int(held.searchsorted(budget)) + 1]
 
 
 def best_rows(

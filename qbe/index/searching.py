@@ -59,8 +59,8 @@ class _Question:
             self._skipped[file] = self.skip(*self.library.file_paths(np.array([file])))
         return self._skipped[file]
 
-    def matches(self, rows: Rows, scores: list[float]) -> list[Match]:
-        segments = self.library.segments_of(rows)
+    def matches(self, segments: NDArray[np.integer[Any]], scores: list[float]) -> list[Match]:
+        """segments : as of Library.segments_of"""
         paths = self.library.file_paths(segments[:, 0].astype(np.int64))
         places = segments[:, 1:].tolist()
         return [Match(path, score, *place) for path, score, place in zip(paths, scores, places, strict=True)]
@@ -136,10 +136,11 @@ def _all_segments(question: _Question) -> list[Match]:
 def _best_segments(question: _Question, rows: Rows) -> list[Match]:
     library = question.library
     scores = np.concatenate([cosines.max(1) for cosines in _cosines(library, question.query, rows)])
-    files, starts, _ = library.segments_of(rows).T
+    segments = library.segments_of(rows)
+    files, starts, _ = segments.T
     order = np.lexsort((starts, files, -scores))
     kept = list(islice((at for at in order.tolist() if not question.is_skipped(int(files[at]))), question.k))
-    return question.matches(rows[kept], scores[kept].tolist())
+    return question.matches(segments[kept], scores[kept].tolist())
 
 
 def _step(query: Vector) -> int:
@@ -182,7 +183,8 @@ def _best_files(question: _Question, files: NDArray[np.integer[Any]], bounds: ND
             break
         batch = [file for file in files[order[first : first + COMPARED]].tolist() if not question.is_skipped(file)]
         found = sorted([*found, *_compare_files(question, batch)])[: question.k]
-    return question.matches(np.array([row for _, _, row in found], np.int64), [-score for score, _, _ in found])
+    segments = question.library.segments_of(np.array([row for _, _, row in found], np.int64))
+    return question.matches(segments, [-score for score, _, _ in found])
 
 
 def _compare_files(question: _Question, files: list[int]) -> Iterator[tuple[float, int, int]]:
