@@ -20,7 +20,7 @@ ENDINGS = sorted(ending.decode() for ending in EXTENSIONS)
 KINDS = {
     "FILES|FOLDERS": "audio", "QUERY": "audio", "FILE[:DB]": "audio",
     "LIBRARY": "idx", "MODEL": "onnx", "TASK.tsv": "tsv",
-    "FILE": "any", "FILE|FOLDER": "any", "RECIPE": "any", "FOLDER": "folder",
+    "FILE": "any", "PATHS": "any", "FILE|FOLDER": "any", "RECIPE": "any", "FOLDER": "folder",
 }  # fmt: skip
 
 

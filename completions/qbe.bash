@@ -25,10 +25,22 @@ _qbe() {
     local options='' valued=' ' arguments='' kind='' place=-1 k
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "deform embed eval index info search segment train --help --version" -- "$current"))
+        COMPREPLY=($(compgen -W "bench deform embed eval index info search segment train --help --version" -- "$current"))
         return
     fi
     case $command in
+        bench)
+            options='--trees -k --queries --seed --plot --json -q --quiet --help'
+            valued=' --trees -k --queries --seed --plot '
+            arguments='idx'
+            case $before in
+                --trees) kind='none' ;;
+                -k) kind='none' ;;
+                --queries) kind='none' ;;
+                --seed) kind='none' ;;
+                --plot) kind='any' ;;
+                *) ;;
+            esac ;;
         deform)
             options='--pitch --stretch --noise --mix --gain --eq --near --random --seed -o --output --limit --files-from -0 --null -q --quiet --help'
             valued=' --pitch --stretch --noise --mix --gain --eq --near --seed -o --output --files-from '
@@ -47,13 +59,14 @@ _qbe() {
                 *) ;;
             esac ;;
         embed)
-            options='--files-from -0 --null --model --hop --keep-silence --jobs --npy -q --quiet --help'
-            valued=' --files-from --model --hop --jobs '
+            options='--files-from -0 --null --model --hop --keep-silence --new --jobs --npy -q --quiet --help'
+            valued=' --files-from --model --hop --new --jobs '
             arguments='audio'
             case $before in
                 --files-from) kind='any' ;;
                 --model) kind='onnx' ;;
                 --hop) kind='none' ;;
+                --new) kind='idx' ;;
                 --jobs) kind='none' ;;
                 *) ;;
             esac ;;
@@ -69,9 +82,9 @@ _qbe() {
                 *) ;;
             esac ;;
         index)
-            options='-o --output --trees --check --help'
+            options='-o --output --append --remove --trees --check --help'
             valued=' -o --output --trees --check '
-            arguments='none'
+            arguments='any'
             case $before in
                 -o|--output) kind='idx' ;;
                 --trees) kind='none' ;;

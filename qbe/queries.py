@@ -27,6 +27,15 @@ class Query:
     vectors: Vector
 
 
+def check_model(footer: Footer, library: str, name: str | None, sha256: str | None) -> None:
+    """ModelError where sounds would be compared with a library of another model's."""
+    if sha256 != footer.model:
+        raise ModelError(
+            f"{library} was built with model {model_label(footer.name, footer.model)}, not with "
+            f"{model_label(name, sha256)}: give the library's model with --model, or build the library again"
+        )
+
+
 @dataclass
 class QueryReader:
     """Reads queries for one library with the model that built it.
@@ -44,16 +53,8 @@ class QueryReader:
     def encoder(self) -> Encoder:
         """Loaded when the first sound is to be embedded: embeddings need none."""
         encoder = open_encoder(self.model)
-        self._check_model(encoder.name, encoder.sha256)
+        check_model(self.footer, self.library, encoder.name, encoder.sha256)
         return encoder
-
-    def _check_model(self, name: str | None, sha256: str | None) -> None:
-        if sha256 != self.footer.model:
-            raise ModelError(
-                f"{self.library} was built with model {model_label(self.footer.name, self.footer.model)}, "
-                f"the query with {model_label(name, sha256)}: give the library's model with --model, "
-                "or build the library again"
-            )
 
     def from_sound(
         self, source: bytes | BinaryIO, start: float = 0.0, duration: float | None = None, name: bytes | None = None
@@ -87,6 +88,6 @@ class QueryReader:
             self.encoder.check_rate(reader.header.sample_rate)
             cuts = groupby(reader.segments(), lambda segment: segment.path)
             return [self._embedded(path, group) for path, group in cuts]
-        self._check_model(reader.header.name, reader.header.model)
+        check_model(self.footer, self.library, reader.header.name, reader.header.model)
         groups = groupby(reader.embeddings(), lambda embedding: embedding.path)
         return [Query(path, np.stack([embedding.vector for embedding in group])) for path, group in groups]

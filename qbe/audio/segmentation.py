@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from qbe.audio.reading import read_blocks
 from qbe.errors import AudioError, OnError
-from qbe.streams.records import Audio, Segment
+from qbe.streams.records import Audio, File, Segment
 
 SAMPLE_RATE = 16_000
 WINDOW = 16_384  # 1.024 s
@@ -64,10 +66,27 @@ def segments(
     window: int = WINDOW,
     hop: int = HOP,
     keep_silence: bool = False,
+    on_end: Callable[[File], None] = lambda _: None,
 ) -> Iterator[Segment]:
-    """The segments of many files, in order. A file that fails goes to `on_error`; what was read of it stays."""
+    """The segments of many files, in order. A file that fails goes to `on_error`; what was read of it stays.
+
+    on_end : called with every file that was read to its end, as it was before it was read
+    """
     for path in paths:
+        before = file_state(path)
         try:
             yield from cut(read_blocks(path, sample_rate), path, window=window, hop=hop, keep_silence=keep_silence)
         except AudioError as error:
             on_error(error)
+        else:
+            if before:
+                on_end(before)
+
+
+def file_state(path: bytes) -> File | None:
+    """By what to see whether a file changes. None where there is none, or something else, such as a pipe."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return File(path, status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None

@@ -9,12 +9,12 @@ from typing import NoReturn
 
 import typer
 
-from qbe.cli import deform, embed, eval, index, info, search, segment, train
+from qbe.cli import bench, deform, embed, eval, index, info, search, segment, train
 from qbe.cli.app import app
 from qbe.cli.outputs import say
 from qbe.errors import QbeError
 
-__all__ = ["app", "deform", "embed", "eval", "index", "info", "main", "search", "segment", "train"]
+__all__ = ["app", "bench", "deform", "embed", "eval", "index", "info", "main", "search", "segment", "train"]
 
 FAILED, INTERRUPTED, PIPE_CLOSED, TERMINATED = 2, 130, 141, 143
 

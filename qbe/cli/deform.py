@@ -104,7 +104,7 @@ def _stream(source: Any, steps: list[Step], seed: int, tell: Tell | None) -> int
     with StreamWriter(out, reader.header) as writer:
         for segment in deform_segments(reader.segments(), steps, seed, reader.header.sample_rate, tell):
             writer.write(segment)
-        writer.failed = reader.failed
+        writer.failed, writer.files = reader.failed, reader.files
     return 0
 
 

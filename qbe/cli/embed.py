@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,12 +10,14 @@ import typer
 
 from qbe.cli.app import FilesFrom, Hop, Inputs, Jobs, KeepSilence, Model, NullNames, Quiet, command
 from qbe.cli.inputs import sound_files, stdin, window_hop
-from qbe.cli.outputs import Report, Update, progress, stdout_stream
+from qbe.cli.outputs import Report, Update, progress, say, stdout_stream
+from qbe.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from qbe.streams.records import Embedding
+    from qbe.encoder import Encoder
+    from qbe.streams.records import Embedding, File
 
 
 @command("embed")
@@ -25,6 +28,10 @@ def embed(
     model: Model = None,
     hop: Hop = None,
     keep_silence: KeepSilence = False,
+    new: Annotated[
+        str | None,
+        typer.Option(metavar="LIBRARY", help="Only sounds that LIBRARY lacks, or that have changed since."),
+    ] = None,
     jobs: Jobs = 2,
     npy: Annotated[bool, typer.Option("--npy", help="NPY blocks [n, D], one a file, not records.")] = False,
     quiet: Quiet = False,
@@ -34,6 +41,8 @@ def embed(
     Examples: qbe embed ~/samples | qbe index -o lib.idx
 
     find . -name '*.wav' -print0 | qbe embed --files-from - -0 > all.emb
+
+    qbe embed --new lib.idx ~/samples | qbe index --append -o lib.idx
     """
     from qbe.audio.segmentation import segments
     from qbe.encoder import open_encoder
@@ -43,6 +52,11 @@ def embed(
     paths = sound_files(inputs, files_from, null, report)
     encoder = open_encoder(model)
     reader: StreamReader | None = None
+    ended: list[File] = []
+    if new is not None:
+        if not inputs and not files_from:
+            raise UsageError("--new goes with files and folders")
+        paths = _unknown(paths, new, encoder)
     if inputs or files_from:
         step = window_hop(hop, encoder.sample_rate, encoder.samples)
         source = segments(
@@ -52,12 +66,13 @@ def embed(
             window=encoder.samples,
             hop=step,
             keep_silence=keep_silence,
+            on_end=ended.append,
         )
         total: int | None = len(paths)
     else:
         reader, total = StreamReader(stdin(), "segments"), None
         encoder.check_rate(reader.header.sample_rate)
-        source = reader.segments()
+        source, ended = reader.segments(), reader.files
     with progress("embed", total, quiet) as update:
         embeddings = _watched(encoder.embeddings(source, jobs), encoder.sample_rate, update)
         if npy:
@@ -66,8 +81,25 @@ def embed(
             with StreamWriter(out, encoder.header) as writer:
                 for embedding in embeddings:
                     writer.write(embedding)
+                writer.files = ended
                 writer.failed = report.failed + (reader.failed if reader else 0)
     return report.exit_code
+
+
+def _unknown(paths: list[bytes], library: str, encoder: Encoder) -> list[bytes]:
+    """The sounds that a library does not hold as they are now."""
+    from qbe.audio.segmentation import file_state
+    from qbe.index.library import open_library
+    from qbe.queries import check_model
+    from qbe.streams.records import File
+
+    if not os.path.exists(library):
+        say(f"{library}: not there yet: all sounds are new")
+        return paths
+    opened = open_library(library)
+    check_model(opened.footer, library, encoder.name, encoder.sha256)
+    known = {path: File(path, size, mtime) for path, size, mtime in opened.states()}
+    return [path for path in paths if path not in known or file_state(path) != known[path]]
 
 
 def _watched(embeddings: Iterator[Embedding], sample_rate: int, update: Update) -> Iterator[Embedding]:

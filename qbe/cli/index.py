@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qbe.cli.app import command
 from qbe.cli.inputs import stdin
-from qbe.cli.outputs import say
-from qbe.errors import LibraryError, UsageError
+from qbe.cli.outputs import Report, say
+from qbe.errors import LibraryError, UsageError, display
+
+if TYPE_CHECKING:
+    from qbe.index.building import Built
 
 
 @command("index")
 def index(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PATHS]...", help="With --remove: files, or folders with all in them."),
+    ] = None,
     output: Annotated[
         str | None, typer.Option("-o", "--output", metavar="LIBRARY", help="The library to write.")
     ] = None,
+    append: Annotated[
+        bool, typer.Option("--append", help="Add to the library; files that it holds are replaced.")
+    ] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove PATHS from the library.")] = False,
     trees: Annotated[
-        int,
-        typer.Option(metavar="N", min=1, max=64, help="Trees that cut it into cells: more find more."),
-    ] = 1,
+        int | None,
+        typer.Option(metavar="N", min=1, max=64, help="Trees that cut it into cells: more find more.  [default: 1]"),
+    ] = None,
     check: Annotated[str | None, typer.Option(metavar="LIBRARY", help="Verify every checksum of a library.")] = None,
 ) -> int:
     """Build a library, one file, from the embeddings on stdin (several streams in a row are one).
@@ -29,11 +41,21 @@ def index(
 
     Examples: qbe embed ~/samples | qbe index -o lib.idx
 
-    cat a.emb b.emb | qbe index -o lib.idx
+    qbe embed --new lib.idx ~/samples | qbe index --append -o lib.idx
+
+    qbe index --remove ~/samples/old kick.wav -o lib.idx
     """
     if (output is None) == (check is None):
         raise UsageError("name the library to write (-o LIBRARY), or one to verify (--check LIBRARY)")
-    return _check(check) if check is not None else _build(str(output), trees)
+    if remove and not paths:
+        raise UsageError("--remove: name the PATHS to remove")
+    if paths and not remove:
+        raise UsageError(f"{paths[0]}: embeddings come on stdin; only --remove takes PATHS")
+    if append + remove + (check is not None) > 1:
+        raise UsageError("--append, --remove and --check are each a thing of its own: give one of them")
+    if check is not None:
+        return _check(check)
+    return _remove(str(output), paths) if paths else _write(str(output), append, trees)
 
 
 def _check(path: str) -> int:
@@ -44,12 +66,23 @@ def _check(path: str) -> int:
     return 0
 
 
-def _build(path: str, trees: int) -> int:
+def _remove(library: str, paths: list[str]) -> int:
+    from qbe.index.growing import remove_from_library
+
+    report = Report()
+    for name in remove_from_library(library, map(os.fsencode, paths)):
+        report(LibraryError(f"{display(name)}: not in {library}"))
+    return report.exit_code
+
+
+def _write(path: str, append: bool, trees: int | None) -> int:
     from qbe.index.building import build_library
+    from qbe.index.growing import append_to_library
     from qbe.streams.framing import StreamReader
 
     reader = StreamReader(stdin(), "embeddings")
-    built = build_library(path, reader.header, reader.embeddings(), trees)
+    write = append_to_library if append else build_library
+    built: Built = write(path, reader.header, reader.embeddings(), trees, reader.files)
     if built.repeated:
         say(f"{path}: {built.repeated} segments came more than once and are kept once")
     if reader.failed:

@@ -25,9 +25,10 @@ def info(library: Annotated[str, typer.Argument(metavar="LIBRARY")], as_json: Js
     from qbe.index.library import open_library
 
     opened = open_library(library)
+    files, segments = opened.held()
     facts: dict[str, Cell] = {
-        "files": opened.files,
-        "segments": opened.rows,
+        "files": files,
+        "segments": segments,
         "hours": round(opened.hours(), 4),
         "model": opened.footer.name,
         "model_sha256": opened.footer.model,
@@ -35,8 +36,8 @@ def info(library: Annotated[str, typer.Argument(metavar="LIBRARY")], as_json: Js
         "dimension": opened.footer.dimension,
         "bytes": os.path.getsize(library),
         "trees": opened.trees,
-        "cells": opened.footer.blocks["cell_end"].shape[0],
-        **{f"candidates_{recall:g}": rows for recall, rows in opened.footer.budgets},
+        "cells": sum(part.cells for part in opened.parts),
+        **{f"candidates_{recall:g}": opened.budget(recall) or segments for recall, _ in opened.footer.budgets},
     }
     if as_json:
         write_json([facts])

@@ -32,7 +32,7 @@ def segment(
     step = window_hop(hop, SAMPLE_RATE, WINDOW)
     with StreamWriter(stdout_stream(), Header("segments", SAMPLE_RATE)) as writer:
         paths = sound_files(inputs, files_from, null, report)
-        for cut in segments(paths, report, hop=step, keep_silence=keep_silence):
+        for cut in segments(paths, report, hop=step, keep_silence=keep_silence, on_end=writer.files.append):
             writer.write(cut)
         writer.failed = report.failed
     return report.exit_code

@@ -1,122 +1,106 @@
-"""Build a library from a stream, in memory that hardly grows with it.
-
-The vectors are spilled to a nameless file in the library's folder as they come, and read back in pieces: a sample to
-plant each tree on, all to assign them to cells, and all in the order of the cells to write heads and tails.
-"""
+"""Write the parts of a library: the first one, whose trees are planted on it, and those that are appended to it."""
 
 from __future__ import annotations
 
 import mmap
 import os
-import tempfile
-from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qbe.errors import LibraryError
-from qbe.index.file import BlockWriter, Footer
-from qbe.index.library import HEAD_DIMENSIONS, Library
-from qbe.index.planting import assign, cells_for, plant
+from qbe.index.file import Block, BlockWriter, Footer, write_commit
+from qbe.index.intake import Intake
+from qbe.index.library import Library
+from qbe.index.parts import HEAD_DIMENSIONS
+from qbe.index.planting import CELL_ROWS, assign, cells_for, plant
 from qbe.index.recall import measure_budgets
-from qbe.saving import save_file
-from qbe.streams.records import Embedding, Header, Vector
+from qbe.saving import locked, save_file
+from qbe.streams.records import Embedding, File, Header, Vector
 
-BUFFERED_ROWS = 4096
 SAMPLE_PER_CELL = 64  # rows to plant a tree on
 SMALLEST_SAMPLE = 1 << 18
+CROWDED = 2 * CELL_ROWS  # rows that one part appends to a cell: they get cells of their own
 SEED = 0
-LARGEST_U4 = (1 << 32) - 1
 
 
 @dataclass(frozen=True)
 class Built:
-    """What a build put into a library, and how many segments it left out because they had come before."""
+    """What was put into a library, and how many segments were left out because they had come before."""
 
     files: int
     segments: int
     repeated: int
 
-
-class _Tables:
-    """The rows and files of a library that is being built, in the order of the stream."""
-
-    def __init__(self) -> None:
-        self.files: dict[bytes, int] = {}
-        self.last_start = array("q")
-        self.file_end = array("q")
-        self.row_file, self.row_start, self.row_length = array("I"), array("q"), array("q")
-        self.repeated = 0
-
-    def add(self, embedding: Embedding) -> bool:
-        """Enter a row; False when it is a repeat. The segments of a file come in order: one that does not lie after the
-        last one of its file has come before (the file was named twice, or two streams hold it)."""
-        file = self.files.setdefault(embedding.path, len(self.files))
-        if file == len(self.last_start):
-            self.last_start.append(-1)
-            self.file_end.append(0)
-        if embedding.start <= self.last_start[file]:
-            self.repeated += 1
-            return False
-        self.last_start[file] = embedding.start
-        self.file_end[file] = max(self.file_end[file], embedding.start + embedding.length)
-        self.row_file.append(file)
-        self.row_start.append(embedding.start)
-        self.row_length.append(embedding.length)
-        return True
-
-    def vectors(self, embeddings: Iterable[Embedding]) -> Iterator[Vector]:
-        """The vectors to keep, in arrays [n, D]."""
-        rows: list[Vector] = []
-        for embedding in embeddings:
-            if self.add(embedding):
-                rows.append(embedding.vector)
-            if len(rows) == BUFFERED_ROWS:
-                yield np.stack(rows)
-                rows = []
-        if rows:
-            yield np.stack(rows)
-
-
-class _Spill:
-    """All vectors in a file, in the order they came. moment : float64 [D, D], the sum of their outer products"""
-
-    def __init__(self, file: BinaryIO, vectors: Iterable[Vector], dimension: int) -> None:
-        self.moment = np.zeros((dimension, dimension))
-        self.count = 0
-        for part in vectors:
-            self.moment += (part.T @ part).astype(np.float64)
-            self.count += len(part)
-            file.write(np.ascontiguousarray(part, "<f4").data)
-        file.flush()
-        self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._vectors: Vector = np.ndarray((self.count, dimension), "<f4", self._map)
-
-    def rotated(self, axes: Vector, rows: NDArray[np.intp] | None = None) -> Iterator[Vector]:
-        """Vectors @ axes, in arrays [n, columns of axes]: those of the given rows, or all.
-
-        By way of float64, so that equal vectors stay equal wherever in an array they lie.
-        """
-        double = axes.astype(np.float64)
-        for first in range(0, self.count if rows is None else len(rows), BUFFERED_ROWS):
-            part = slice(first, first + BUFFERED_ROWS)
-            vectors = self._vectors[part if rows is None else rows[part]]
-            yield (vectors.astype(np.float64) @ double).astype(np.float32)
-            if hasattr(mmap, "MADV_DONTNEED"):  # what has been read stays in the system's cache, not in our memory
-                self._map.madvise(mmap.MADV_DONTNEED)
+    @classmethod
+    def of(cls, intake: Intake) -> Built:
+        return cls(len(intake.files), intake.count, intake.repeated)
 
 
 @dataclass(frozen=True)
-class _Tree:
-    """order : [N], places in the stream, cell by cell; cell_end : [C]; centres : [C, H]"""
+class Tree:
+    """order : [N], places in the intake, cell by cell; cells : [C, 2], where each begins and ends; centres : [C, H]"""
 
     order: NDArray[np.intp]
-    cell_end: NDArray[np.intp]
+    cells: NDArray[np.intp]
     centres: Vector
+
+    @classmethod
+    def of(cls, cell: NDArray[np.intp], centres: Vector) -> Tree:
+        """cell : of every row"""
+        sizes = np.bincount(cell, minlength=len(centres))
+        end = sizes.cumsum()
+        return cls(np.argsort(cell, kind="stable"), np.stack([end - sizes, end], axis=1), centres)
+
+
+def build_library(
+    path: str, header: Header, embeddings: Iterable[Embedding], trees: int | None = None, files: Iterable[File] = ()
+) -> Built:
+    """Write a new library; it takes `path`'s place only when all of it is on disk.
+
+    trees : how many (1), each with cells of its own. Of a library so small that it is one cell there is one.
+    files : those that were read to their end; looked at after the embeddings
+
+    Raises LibraryError when there is nothing to index or another process is writing the library, and whatever
+    `embeddings` raises; `path` is then as before.
+    """
+    with locked(path):
+        return build_locked(path, header, embeddings, trees, files)
+
+
+def build_locked(
+    path: str, header: Header, embeddings: Iterable[Embedding], trees: int | None, files: Iterable[File]
+) -> Built:
+    """As build_library, for one who has the lock."""
+    if header.model is None or header.dimension is None:
+        raise LibraryError("the stream does not say which model its embeddings are from; nothing is written")
+    with Intake(os.path.dirname(os.path.realpath(path)), header.dimension) as intake:
+        intake.add_stream(embeddings, files)
+        if not intake.count:
+            raise LibraryError(f"{path}: not written: the stream holds no embeddings")
+        footer = Footer(header.model, header.name or "", header.sample_rate, header.dimension, trees or 1, ())
+        write_library(path, intake, footer)
+        return Built.of(intake)
+
+
+def write_library(path: str, intake: Intake, footer: Footer) -> None:
+    """A library of one part in `path`'s place. footer : of which parts and budgets are to be found"""
+    axes = _principal_axes(intake.moment)
+    head, rng = axes[:, :HEAD_DIMENSIONS], np.random.default_rng(SEED)
+    with save_file(path) as file:
+        writer = BlockWriter(file)
+        writer.begin_file()
+        writer.add("rotation", [axes], "<f4", axes.shape[1:])
+        trees = footer.trees if cells_for(intake.count) > 1 else 1
+        grown = [_planted(intake, head, rng) for _ in range(trees)]
+        blocks = write_part(writer, intake, axes, grown, "<i8" if intake.is_wide else "<u4")
+        footer = replace(footer, parts=(blocks,), budgets=())
+        file.flush()
+        library = Library(path, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), footer)
+        write_commit(file, replace(footer, budgets=measure_budgets(library, SEED)), 1)
 
 
 def _principal_axes(moment: NDArray[np.float64]) -> Vector:
@@ -125,59 +109,49 @@ def _principal_axes(moment: NDArray[np.float64]) -> Vector:
     return np.ascontiguousarray(axes[:, ::-1], np.float32)
 
 
-def _grow(spill: _Spill, axes: Vector, rng: np.random.Generator) -> _Tree:
-    cells = cells_for(spill.count)
-    size = min(spill.count, max(SMALLEST_SAMPLE, SAMPLE_PER_CELL * cells))
-    sample = np.concatenate(list(spill.rotated(axes, np.sort(rng.choice(spill.count, size, replace=False)))))
+def _planted(intake: Intake, head: Vector, rng: np.random.Generator) -> Tree:
+    """A tree whose cells are cut for the rows that lie in them."""
+    cells = cells_for(intake.count)
+    size = min(intake.count, max(SMALLEST_SAMPLE, SAMPLE_PER_CELL * cells))
+    sample = np.concatenate(list(intake.rotated(head, np.sort(rng.choice(intake.count, size, replace=False)))))
     centres = plant(sample, cells, rng)
-    cell = np.concatenate(list(assign(spill.rotated(axes), centres)))
-    order = np.argsort(cell, kind="stable")
-    return _Tree(order, np.bincount(cell, minlength=cells).cumsum(), centres)
+    return Tree.of(np.concatenate(list(assign(intake.rotated(head), centres))), centres)
 
 
-def build_library(path: str, header: Header, embeddings: Iterable[Embedding], trees: int = 1) -> Built:
-    """Write a new library; it takes `path`'s place only when all of it is on disk.
-
-    trees : how many, each with cells of its own. Of a library so small that it is one cell there is one.
-
-    Raises LibraryError when there is nothing to index, and whatever `embeddings` raises; `path` is then as before.
-    """
-    if header.model is None or header.dimension is None:
-        raise LibraryError("the stream does not say which model its embeddings are from; nothing is written")
-    embeddings = iter(embeddings)
-    first = next(embeddings, None)
-    if first is None:
-        raise LibraryError(f"{path}: not written: the stream holds no embeddings")
-    tables = _Tables()
-    folder = os.path.dirname(os.path.realpath(path))
-    with save_file(path) as file, tempfile.TemporaryFile(dir=folder) as spilled:
-        spill = _Spill(spilled, tables.vectors(chain([first], embeddings)), header.dimension)
-        writer = BlockWriter(file)
-        _write_rows(writer, spill, tables, trees if cells_for(spill.count) > 1 else 1)
-        footer = Footer(header.model, header.name or "", header.sample_rate, header.dimension, writer.blocks)
-        file.flush()
-        library = Library(path, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), footer)
-        writer.commit(replace(footer, budgets=measure_budgets(library, SEED)))
-    return Built(len(tables.files), len(tables.row_file), tables.repeated)
-
-
-def _write_rows(writer: BlockWriter, spill: _Spill, tables: _Tables, trees: int) -> None:
+def settled(intake: Intake, head: Vector, centres: Vector) -> Tree:
+    """A tree of the cells of a library and, where what came would crowd one, of cells that are split off it."""
+    cell = np.concatenate([np.zeros(0, np.intp), *assign(intake.rotated(head), centres)])
     rng = np.random.default_rng(SEED)
-    axes = _principal_axes(spill.moment)
+    for crowded in np.flatnonzero(np.bincount(cell, minlength=1) > CROWDED).tolist():
+        rows = np.flatnonzero(cell == crowded)
+        heads = np.concatenate(list(intake.rotated(head, rows)))
+        split = plant(heads, len(rows) // CELL_ROWS, rng)
+        cell[rows] = len(centres) + np.concatenate(list(assign([heads], split)))
+        centres = np.concatenate([centres, split])
+    return Tree.of(cell, centres)
+
+
+def write_part(
+    writer: BlockWriter, intake: Intake, axes: Vector, trees: list[Tree], places: str, shared: int = 0
+) -> dict[str, Block]:
+    """The blocks of a part that holds what has come in.
+
+    places : dtype of `segments`; shared : how many cells of each tree are those of the first part
+    """
     head, tail = np.array_split(axes, [HEAD_DIMENSIONS], axis=1)
-    grown = [_grow(spill, head, rng) for _ in range(trees)]
-    order = grown[0].order
-    row = np.empty_like(order)  # of each place in the stream
+    order = trees[0].order
+    row = np.empty_like(order)  # of each place in the intake
     row[order] = np.arange(len(order))
-    writer.add("rotation", [axes], "<f4", axes.shape[1:])
-    writer.add("heads", chain(*(spill.rotated(head, tree.order) for tree in grown)), "<f4", head.shape[1:])
+    writer.add("heads", chain(*(intake.rotated(head, tree.order) for tree in trees)), "<f4", head.shape[1:])
     norms: list[Vector] = []
-    writer.add("tails", _halved(spill.rotated(tail, order), norms), "<f2", tail.shape[1:])
+    writer.add("tails", _halved(intake.rotated(tail, order), norms), "<f2", tail.shape[1:])
     writer.add("tail_norms", norms, "<f4")
-    writer.add("tree_rows", (row[tree.order] for tree in grown[1:]), "<u4")
-    writer.add("centres", (tree.centres for tree in grown), "<f4", head.shape[1:])
-    writer.add("cell_end", (tree.cell_end + k * len(order) for k, tree in enumerate(grown)), "<u8")
-    _write_tables(writer, tables, order, row)
+    writer.add("tree_rows", (row[tree.order] for tree in trees[1:]), "<u4")
+    writer.add("centres", (tree.centres[shared:] for tree in trees), "<f4", head.shape[1:])
+    cells = [tree.cells + k * len(order) for k, tree in enumerate(trees)]
+    writer.add("cells", [c[:shared] for c in cells] + [c[shared:] for c in cells], "<u8", (2,))
+    _write_tables(writer, intake, order, row, places)
+    return writer.blocks
 
 
 def _halved(tails: Iterable[Vector], norms: list[Vector]) -> Iterator[NDArray[np.float16]]:
@@ -188,18 +162,17 @@ def _halved(tails: Iterable[Vector], norms: list[Vector]) -> Iterator[NDArray[np
         yield kept
 
 
-def _write_tables(writer: BlockWriter, tables: _Tables, order: NDArray[np.intp], row: NDArray[np.intp]) -> None:
-    row_file, start = np.asarray(tables.row_file), np.asarray(tables.row_start)
-    paths = list(tables.files)
-    columns: list[tuple[str, NDArray[Any], str]] = [
-        ("row_file", row_file[order], "<u4"),
-        ("row_start", start[order], "<u4" if start.max() <= LARGEST_U4 else "<i8"),
-        ("row_length", np.asarray(tables.row_length)[order], "<i8" if max(tables.row_length) > LARGEST_U4 else "<u4"),
-        ("file_rows", row[np.argsort(row_file, kind="stable")], "<u4"),
-        ("file_first", np.r_[0, np.bincount(row_file).cumsum()], "<u8"),
-        ("file_end", np.asarray(tables.file_end), "<i8"),
-        ("paths", np.frombuffer(b"".join(paths), np.uint8), "|u1"),
-        ("path_end", np.cumsum([len(p) for p in paths]), "<u8"),
-    ]
-    for name, column, dtype in columns:
-        writer.add(name, [column], dtype)
+def _write_tables(
+    writer: BlockWriter, intake: Intake, order: NDArray[np.intp], row: NDArray[np.intp], places: str
+) -> None:
+    paths, row_file = list(intake.files), np.asarray(intake.row_file)
+    path_end = np.cumsum([len(path) for path in paths], dtype=np.int64)
+    files = np.stack([*intake.file_columns, np.r_[0, path_end[:-1]][: len(paths)], path_end], axis=1)
+    segments = np.empty((len(order), 3), places)
+    for at, column in enumerate((row_file, intake.row_start, intake.row_length)):
+        segments[:, at] = np.asarray(column)[order]
+    writer.add("segments", [segments], places, (3,))
+    writer.add("file_rows", [row[np.argsort(row_file, kind="stable")]], "<u4")
+    writer.add("file_first", [np.r_[0, np.bincount(row_file, minlength=len(paths)).cumsum()]], "<u8")
+    writer.add("files", [files], "<i8", (5,))
+    writer.add("paths", [np.asarray(memoryview(b"".join(paths)))], "|u1")

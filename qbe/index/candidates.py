@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +31,17 @@ class Scan:
         self._library = library
         head, self._tail = query[: library.head_dimensions], query[library.head_dimensions :]
         cells = _nearest(library, head, budget)
-        self._begin = library.cells.begin[cells]
-        sizes = library.cells.end[cells] - self._begin
+        begin, end = library.cells.begin[:, cells], library.cells.end[:, cells]
+        if len(begin) > 1:  # what all parts have of a cell, cell by cell
+            filled = (end > begin).T
+            begin, end = begin.T[filled][None], end.T[filled][None]
+        self._begin, sizes = begin[0], end[0] - begin[0]
         self._shift = self._begin - (sizes.cumsum() - sizes)  # from a place in the scores to one in the heads
         self._last = sizes.cumsum()
         self.scores = np.empty(int(sizes.sum()), np.float32)
         self._compare(head)
+        if library.removed is not None:
+            self.scores[library.removed[self._files]] = -np.inf
 
     def _compare(self, head: Vector) -> None:
         heads, done = self._library.block("heads"), 0
@@ -45,17 +51,12 @@ class Scan:
 
     def _rows(self, places: NDArray[np.intp]) -> NDArray[np.int64]:
         """Of places in the scores, [n]."""
-        library = self._library
-        rows: NDArray[np.int64] = places + self._shift[np.searchsorted(self._last, places, side="right")]
-        if library.trees > 1:
-            later = rows >= library.rows
-            rows[later] = library.block("tree_rows").rows(rows[later] - library.rows)
-        return rows
+        return self._library.rows_at(places + self._shift[self._last.searchsorted(places, "right")])
 
     @cached_property
-    def _files(self) -> NDArray[np.uint32]:
+    def _files(self) -> NDArray[np.integer[Any]]:
         """Of every score."""
-        return self._library.block("row_file").rows(self._rows(np.arange(len(self.scores))))
+        return self._library.segments_of(self._rows(np.arange(len(self.scores))))[:, 0]
 
     def drop(self, files: list[int]) -> None:
         """Forget the rows of some files."""
@@ -100,14 +101,14 @@ def _nearest(library: Library, head: Vector, budget: int) -> NDArray[np.intp]:
     """The cells nearest to a query's head, nearest first, that together hold `budget` places, or all."""
     cells = library.cells
     distance = cells.offsets - cells.centres @ head  # half the squared one, less what all share
-    few = SPARE_CELLS + int(1.5 * budget * len(distance) / cells.end[-1])
+    few = SPARE_CELLS + int(1.5 * budget * len(distance) / (library.rows * library.trees))
     for count in (few, len(distance)):
         near = np.arange(len(distance)) if count >= len(distance) else np.argpartition(distance, count)[:count]
         near = near[np.argsort(distance[near], kind="stable")]
-        held = (cells.end[near] - cells.begin[near]).cumsum()
+        held = cells.sizes[near].cumsum()
         if held[-1] >= budget:
             break
-    return near[: int(np.searchsorted(held, budget)) + 1]
+    return near[: int(held.searchsorted(budget)) + 1]
 
 
 def best_rows(
@@ -120,7 +121,7 @@ def best_rows(
     scan = Scan(library, query, budget)
     rows, _ = scan.best(count)
     while is_skipped is not None:
-        files = np.unique(library.block("row_file").rows(rows)).tolist()
+        files = np.unique(library.segments_of(rows)[:, 0]).tolist()
         skipped = [file for file in files if is_skipped(file)]
         if not skipped:
             break

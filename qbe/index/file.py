@@ -3,11 +3,13 @@
     offset 0      b"QBEINDEX", version (u32)
     offset 1024   slot 0   } generation, footer offset, footer length (u64 each), crc32 of the footer,
     offset 2048   slot 1   } crc32 of the slot before this (u32 each)
-    offset 4096   blocks, each beginning at a multiple of 64 and followed, at the next one, by its page sums
-    then          the footer, a msgpack map
+    offset 4096   blocks, each beginning at a multiple of 64 and of its rows' length, and followed, at the next multiple
+                  of 64, by its page sums
+    then          the footer, a msgpack map; then blocks and a footer for every change
 
 Numbers are little-endian. The valid slot of the highest generation counts. A writer puts blocks and footer down, syncs,
-and only then fills the slot that does not count yet, so that at any instant one of the two states is whole.
+and only then fills the slot that does not count, so that at any instant one of the two states is whole. What a footer
+names is never written to again: those who read an older state go on doing so.
 
 The page sums are the crc32 (u32) of every 16 KiB of a block; the footer keeps the crc32 of these. So a reader can check
 what it touches without reading the rest, and opening reads nothing that grows with the library.
@@ -15,6 +17,7 @@ what it touches without reading the rest, and opening reads nothing that grows w
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import struct
@@ -31,13 +34,14 @@ from numpy.typing import NDArray
 from qbe.errors import LibraryError, display
 
 MAGIC = b"QBEINDEX"
-VERSION = 2
+VERSION = 3
 HEAD = 4096
 SLOTS = (1024, 2048)
 SLOT = struct.Struct("<QQQI")
 CRC = struct.Struct("<I")
 ALIGNMENT = 64
-PAGE = 1 << 14
+PAGE_BITS = 14
+PAGE = 1 << PAGE_BITS
 DTYPES = ("|u1", "<u4", "<i8", "<u8", "<f2", "<f4")
 Budget = tuple[float, int]
 
@@ -52,9 +56,14 @@ class Block:
     crc32: int
 
     @property
+    def row(self) -> int:
+        """How long one of its rows is, in bytes."""
+        return np.dtype(self.dtype).itemsize * math.prod(self.shape[1:])
+
+    @property
     def length(self) -> int:
         """In bytes."""
-        return int(np.dtype(self.dtype).itemsize * np.prod(self.shape, dtype=object))
+        return self.row * self.shape[0]
 
     @property
     def pages(self) -> int:
@@ -71,24 +80,36 @@ class Block:
         return self.sums + CRC.size * self.pages
 
 
-def align(offset: int) -> int:
-    """The next place where a block may begin."""
-    return -(-offset // ALIGNMENT) * ALIGNMENT
+def align(offset: int, row: int = 1) -> int:
+    """The next place where a block of rows of so many bytes may begin."""
+    unit = math.lcm(ALIGNMENT, max(1, row))
+    return -(-offset // unit) * unit
 
 
 @dataclass(frozen=True)
 class Footer:
-    """What a library holds: its blocks by name, and the model (sha256, name) of its embeddings.
+    """What a library holds: its parts, each as blocks by name, and the model (sha256, name) of its embeddings.
 
-    budgets : pairs, ascending, of a recall and the fewest rows to score with which it was measured
+    trees : how many were asked for
+    budgets : pairs, ascending, of a recall and the fewest rows to score with which it was measured on the first part
     """
 
     model: str
     name: str
     sample_rate: int
     dimension: int
-    blocks: dict[str, Block]
+    trees: int
+    parts: tuple[dict[str, Block], ...]
     budgets: tuple[Budget, ...] = ()
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A state of the file: the how many-th it is, its footer, and where that ends."""
+
+    generation: int
+    footer: Footer
+    end: int
 
 
 class _PageSums:
@@ -119,12 +140,14 @@ class _PageSums:
 
 
 class BlockWriter:
-    """Appends blocks to a new library file and commits them."""
+    """Writes blocks one after the other. blocks : those of the part that is being written"""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         self.blocks: dict[str, Block] = {}
-        file.write(MAGIC + CRC.pack(VERSION))
+
+    def begin_file(self) -> None:
+        self.file.write(MAGIC + CRC.pack(VERSION))
         self._pad_to(HEAD)
 
     def _pad_to(self, offset: int) -> None:
@@ -132,7 +155,7 @@ class BlockWriter:
 
     def add(self, name: str, arrays: Iterable[NDArray[Any]], dtype: str, row: tuple[int, ...] = ()) -> None:
         """Write a block of rows of shape `row` from arrays [n, *row] as they come, however many."""
-        self._pad_to(align(self.file.tell()))
+        self._pad_to(align(self.file.tell(), Block(0, dtype, (0, *row), 0).row))
         offset, rows, sums = self.file.tell(), 0, _PageSums()
         for part in arrays:
             data = np.ascontiguousarray(part, dtype).reshape(-1).view("u1").data
@@ -144,20 +167,26 @@ class BlockWriter:
         self.file.write(page_sums)
         self.blocks[name] = Block(offset, dtype, (rows, *row), zlib.crc32(page_sums))
 
-    def commit(self, footer: Footer) -> None:
-        """Write the footer, then the slot that makes it count."""
-        blocks = {key: vars(block) for key, block in footer.blocks.items()}
-        packed = msgpack.packb({**vars(footer), "blocks": blocks})
-        slot = SLOT.pack(1, self.file.tell(), len(packed), zlib.crc32(packed))
-        self.file.write(packed)
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.seek(SLOTS[0])
-        self.file.write(slot + CRC.pack(zlib.crc32(slot)))
+
+def write_commit(file: BinaryIO, footer: Footer, generation: int) -> None:
+    """Write the footer, then, when all is on disk, the slot that makes it count."""
+    parts = [{name: vars(block) for name, block in part.items()} for part in footer.parts]
+    packed = msgpack.packb({**vars(footer), "parts": parts})
+    slot = SLOT.pack(generation, file.tell(), len(packed), zlib.crc32(packed))
+    file.write(packed)
+    _sync(file)
+    file.seek(SLOTS[(generation - 1) % 2])
+    file.write(slot + CRC.pack(zlib.crc32(slot)))
+    _sync(file)
 
 
-def read_footer(data: mmap.mmap, name: str) -> Footer:
-    """The footer that counts. LibraryError where this is no library, or a damaged or newer one."""
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def read_commit(data: mmap.mmap, name: str) -> Commit:
+    """The state that counts. LibraryError where this is no library, or a damaged or newer one."""
     if data[: len(MAGIC)] != MAGIC or len(data) < HEAD:
         raise LibraryError(f"{name}: not a qbe library, or cut short; build one with `qbe index -o`")
     (version,) = CRC.unpack_from(data, len(MAGIC))
@@ -167,13 +196,13 @@ def read_footer(data: mmap.mmap, name: str) -> Footer:
     slots = [SLOT.unpack_from(data, at) for at in SLOTS if _slot_is_valid(data, at)]
     if not slots:
         raise LibraryError(f"{name}: damaged: neither of its two commit slots is valid; build it again")
-    _, offset, length, checksum = max(slots)
+    generation, offset, length, checksum = max(slots)
     if offset + length > len(data):
         raise LibraryError(f"{name}: cut short: {len(data)} bytes of at least {offset + length}; build it again")
     footer = data[offset : offset + length]
     if zlib.crc32(footer) != checksum:
         raise LibraryError(f"{name}: damaged: the footer's checksum is wrong; build it again")
-    return _parse_footer(footer, len(data), name)
+    return Commit(generation, _parse_footer(footer, len(data), name), offset + length)
 
 
 def _slot_is_valid(data: mmap.mmap, at: int) -> bool:
@@ -185,18 +214,37 @@ def _slot_is_valid(data: mmap.mmap, at: int) -> bool:
 def _parse_footer(footer: bytes, size: int, name: str) -> Footer:
     try:
         fields = msgpack.unpackb(footer)
-        blocks = {
-            key: Block(b["offset"], b["dtype"], tuple(b["shape"]), b["crc32"])
-            for key, b in fields.pop("blocks").items()
-        }
+        parts = tuple(
+            {key: Block(b["offset"], b["dtype"], tuple(b["shape"]), b["crc32"]) for key, b in part.items()}
+            for part in fields.pop("parts")
+        )
         budgets = tuple((float(recall), int(rows)) for recall, rows in fields.pop("budgets"))
-        parsed = Footer(**fields, blocks=blocks, budgets=budgets)
-        sound = all(b.dtype in DTYPES and HEAD <= b.offset <= b.end <= size for b in blocks.values())
+        parsed = Footer(**fields, parts=parts, budgets=budgets)
+        sound = _has_sense(parsed) and all(_is_sound(block, size) for part in parts for block in part.values())
     except Exception:  # msgpack raises many unrelated kinds
         sound = False
     if not sound:
         raise LibraryError(f"{name}: damaged: its footer makes no sense; build it again")
     return parsed
+
+
+def _has_sense(footer: Footer) -> bool:
+    numbers = (footer.sample_rate, footer.dimension, footer.trees, *(rows for _, rows in footer.budgets))
+    return (
+        all(type(number) is int and 0 < number < 1 << 40 for number in numbers)
+        and isinstance(footer.model, str)
+        and isinstance(footer.name, str)
+        and len(footer.parts) > 0
+    )
+
+
+def _is_sound(block: Block, size: int) -> bool:
+    return (
+        block.dtype in DTYPES
+        and all(type(length) is int and length >= 0 for length in block.shape)
+        and align(block.offset, block.row) == block.offset
+        and HEAD <= block.offset <= block.end <= size
+    )
 
 
 def map_file(path: str | bytes) -> mmap.mmap:

@@ -1,56 +1,45 @@
-"""An open library.
-
-Rows are segments, numbered by their place in the cells of the first tree. The blocks, for N rows of F files, dimension
-D = H + R, T trees, and C cells in all:
-
-    rotation     float32 [D, D]    orthonormal: a vector v is kept as v @ rotation, its first H numbers holding the most
-    heads        float32 [T N, H]  the first H numbers, tree by tree, cell by cell
-    tails        float16 [N, R]    the others
-    tail_norms   float32 [N]       their lengths
-    tree_rows    uint32 [T N - N]  the row at each place in the cells of the second tree and those after it
-    centres      float32 [C, H]    of the cells, tree by tree
-    cell_end     uint64 [C]        where each cell ends in `heads`; it begins where the one before it ends
-    row_file     uint32 [N]
-    row_start, row_length [N]      in samples at the footer's rate
-    file_rows    uint32 [N]        the rows of each file in their order, file by file
-    file_first   uint64 [F + 1]    where each file begins in `file_rows`
-    file_end     int64 [F]         the end of its last segment, in samples
-    paths        uint8, path_end   the names of the files, one after the other, and where each ends
-"""
+"""An open library: its parts, read as one."""
 
 from __future__ import annotations
 
 import mmap
 import os
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qbe.errors import LibraryError, display
-from qbe.index.file import Footer, map_file, read_footer
-from qbe.index.pages import Pages
+from qbe.index.file import Block, Footer, map_file, read_commit
+from qbe.index.pages import Numbers, Pages
+from qbe.index.parts import Part, is_complete
 from qbe.streams.records import Vector
 
-HEAD_DIMENSIONS = 32
 RECALL = 0.97  # of the search that is not told how thorough to be
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Of all trees, in one list: centres float32 [C, H], half their squared lengths, and where in `heads` each begins
-    and ends, [C]."""
+    """Of all trees and parts: centres float32 [C, H], half their squared lengths, how many places each has, [C], and
+    where in `heads` what a part has of each begins and ends, [parts, C]."""
 
     centres: Vector
     offsets: Vector
+    sizes: NDArray[np.int64]
     begin: NDArray[np.int64]
     end: NDArray[np.int64]
 
 
 @dataclass
 class Library:
-    """A memory-mapped library. Opening reads the footer, nothing else; a page is checked when it is first touched."""
+    """A memory-mapped library. Opening reads the footer, nothing else; a page is checked when it is first touched.
+
+    rows, files : how many are numbered, removed ones too
+    """
 
     path: str
     data: mmap.mmap
@@ -58,32 +47,31 @@ class Library:
 
     def __post_init__(self) -> None:
         self._pages: dict[str, Pages] = {}
+        self.parts: list[Part] = []
+        self.rows = self.files = places = 0
+        for blocks in self.footer.parts:
+            part = Part(blocks, self.rows, self.files, places)
+            self.parts.append(part)
+            self.rows, self.files, places = self.rows + part.rows, self.files + part.files, places + part.places
+        columns = np.array([(part.row, part.file, part.place, part.rows) for part in self.parts])
+        self._first_rows, self._first_files, self._first_places, self._rows = columns.T
 
     def block(self, name: str) -> Pages:
-        """LibraryError where its page sums are damaged."""
+        """The blocks of that name of all parts, as one. LibraryError where their page sums are damaged."""
         if name not in self._pages:
-            label = f"{display(os.fsencode(self.path))}: damaged: wrong checksum in {name}"
-            self._pages[name] = Pages(self.data, self.footer.blocks[name], label)
+            self._pages[name] = self._open(name, [part.blocks[name] for part in self.parts if name in part.blocks])
         return self._pages[name]
 
-    def _shape(self, name: str) -> tuple[int, ...]:
-        return self.footer.blocks[name].shape
-
-    @property
-    def files(self) -> int:
-        return self._shape("file_end")[0]
-
-    @property
-    def rows(self) -> int:
-        return self._shape("row_file")[0]
+    def _open(self, name: str, blocks: list[Block]) -> Pages:
+        return Pages(self.data, blocks, display(os.fsencode(self.path)), name)
 
     @property
     def trees(self) -> int:
-        return self._shape("heads")[0] // self.rows
+        return self.parts[0].places // self.parts[0].rows
 
     @property
     def head_dimensions(self) -> int:
-        return self._shape("heads")[1]
+        return self.parts[0].blocks["heads"].shape[1]
 
     @cached_property
     def rotation(self) -> Vector:
@@ -92,41 +80,140 @@ class Library:
     @cached_property
     def cells(self) -> Cells:
         """LibraryError where they are damaged."""
-        end = self.block("cell_end").all().astype(np.int64)
-        centres = self.block("centres").all()
-        return Cells(centres, (centres * centres).sum(1) / 2, np.r_[0, end[:-1]], end)
+        centres, shared = self.block("centres").all(), self.parts[0].cells
+        spans, own = np.zeros((2, len(self.parts), len(centres)), np.int64), shared
+        for number, part in enumerate(self.parts):
+            stored = self.block("cells").part(number).astype(np.int64).T + part.place
+            spans[:, number, :shared] = stored[:, :shared]
+            if number:
+                spans[:, number, own : own + part.cells] = stored[:, shared:]
+                own += part.cells
+        bounds = np.array([(part.place, part.place + part.places) for part in self.parts]).T[:, :, None]
+        sound = (bounds[0] <= spans[0]) & (spans[0] <= spans[1]) & (spans[1] <= bounds[1])
+        if not (sound | (spans == 0).all(0)).all():
+            raise self.block("cells").nonsense()
+        sizes = (spans[1] - spans[0]).sum(0)
+        return Cells(centres, (centres * centres).sum(1) / 2, sizes, *spans)
 
-    def file_path(self, file: int) -> bytes:
-        """The name of a file, as the bytes it was given in."""
-        ends = self.block("path_end").span(max(file - 1, 0), file + 1)
-        first = int(ends[0]) if file else 0
-        return self.block("paths").span(first, int(ends[-1])).tobytes()
+    @cached_property
+    def removed(self) -> NDArray[np.bool_] | None:
+        """Of every file, whether it is no longer there; None where all are."""
+        blocks = [part.blocks.get("removed") for part in self.parts]
+        if not any(blocks):
+            return None
+        return np.concatenate(
+            [
+                self._open("removed", [block]).all() == 1 if block else np.zeros(part.files, bool)
+                for part, block in zip(self.parts, blocks, strict=True)
+            ]
+        )
 
-    def rows_of(self, file: int) -> NDArray[np.int64]:
+    def held(self) -> tuple[int, int]:
+        """How many files there are, and how many segments they have."""
+        if self.removed is None:
+            return self.files, self.rows
+        lengths = np.concatenate([np.diff(self.block("file_first").part(n)) for n in range(len(self.parts))])
+        return int((~self.removed).sum()), int(lengths[~self.removed].sum())
+
+    def file_paths(self, files: Numbers) -> list[bytes]:
+        """Their names, as the bytes they were given in."""
+        paths = self.block("paths")
+        spans = self.block("files").rows(files)[:, 3:]
+        if len(self.parts) > 1:
+            spans += np.array(paths.first)[self._parts_at(self._first_files, files)][:, None]
+        return [paths.span(begin, end).tobytes() for begin, end in spans.tolist()]
+
+    def paths(self, number: int, files: Numbers) -> list[bytes]:
+        """The names of files of a part, counted from its first."""
+        names = self.block("paths").part(number).tobytes()
+        return [names[begin:end] for begin, end in self.block("files").part(number)[files, 3:].tolist()]
+
+    def states(self) -> Iterator[tuple[bytes, int, int]]:
+        """Of every file that is there: its name, size in bytes, and when it last changed, ns since 1970."""
+        for number, part in enumerate(self.parts):
+            here = slice(part.file, part.file + part.files)
+            there = np.arange(part.files) if self.removed is None else np.flatnonzero(~self.removed[here])
+            states = self.block("files").part(number)[there, 1:3].tolist()
+            for path, (size, mtime) in zip(self.paths(number, there), states, strict=True):
+                yield path, size, mtime
+
+    def rows_of(self, file: int) -> Numbers:
         """The rows of a file, in the order of their starts."""
-        first, last = self.block("file_first").span(file, file + 2).tolist()
-        return self.block("file_rows").span(first, last).astype(np.int64)
+        number = bisect_right([part.file for part in self.parts], file) - 1
+        row = self.parts[number].row
+        first, last = self.block("file_first").span(file + number, file + number + 2).tolist()
+        return self.block("file_rows").span(row + first, row + last).astype(np.int64) + row
 
-    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    def rows_by_file(self) -> tuple[Numbers, Numbers]:
+        """All rows, file by file, and where in them each file that has any begins."""
+        rows = [self.block("file_rows").part(n).astype(np.int64) + part.row for n, part in enumerate(self.parts)]
+        first = [self.block("file_first").part(n)[:-1].astype(np.int64) + p.row for n, p in enumerate(self.parts)]
+        ends = np.unique(np.r_[np.concatenate(first), self.rows])
+        if ends[-1] != self.rows or ends[0] != 0 or max(int(part.max(initial=0)) for part in rows) >= self.rows:
+            raise self.block("file_rows").nonsense()
+        return np.concatenate(rows), ends[:-1]
+
+    def segments_of(self, rows: Numbers) -> NDArray[np.integer[Any]]:
+        """The file of each row, and its start and length in samples, [n, 3]."""
+        segments: NDArray[np.integer[Any]] = self.block("segments").rows(rows)
+        if len(rows) and not 0 <= segments[:, 0].max() < self.files:
+            raise self.block("segments").nonsense()
+        if len(self.parts) > 1:
+            segments[:, 0] += self._first_files[self._parts_at(self._first_rows, rows)].astype(segments.dtype)
+        return segments
+
+    @staticmethod
+    def _parts_at(first: Numbers, numbers: Numbers) -> NDArray[np.intp]:
+        return first[1:].searchsorted(numbers, "right")
+
+    def rows_at(self, places: Numbers) -> Numbers:
+        """The row at each place in `heads`, [n]."""
+        if self.trees == 1:
+            return places
+        part = self._parts_at(self._first_places, places)
+        place = places - self._first_places[part]
+        rows: Numbers = self._first_rows[part] + place
+        later = place >= self._rows[part]  # in the cells of trees after the first
+        part, place, tree_rows = part[later], place[later], self.block("tree_rows")
+        tree_row = place - self._rows[part] + np.array(tree_rows.first)[part]
+        rows[later] = self._first_rows[part] + tree_rows.rows(tree_row)
+        return rows
+
+    def vectors(self, rows: Numbers) -> NDArray[np.float64]:
         """Rotated vectors, [n, D]. In float64, so that equal rows get equal scores wherever they lie."""
-        heads, tails = self.block("heads").rows(rows), self.block("tails").rows(rows)
+        places = rows
+        if self.trees > 1 and len(self.parts) > 1:
+            places = rows + (self._first_places - self._first_rows)[self._parts_at(self._first_rows, rows)]
+        heads, tails = self.block("heads").rows(places), self.block("tails").rows(rows)
         return np.concatenate([heads, tails], axis=1, dtype=np.float64)
+
+    def spans(self, rows: int) -> Iterator[tuple[int, int, int]]:
+        """All rows, so many at a time: the first, the one after the last, and the place of the first in `heads`."""
+        for part in self.parts:
+            for first in range(0, part.rows, rows):
+                yield part.row + first, part.row + min(first + rows, part.rows), part.place + first
 
     def hours(self) -> float:
         """How much sound the files hold, up to the end of each one's last segment."""
-        return float(self.block("file_end").all().sum()) / self.footer.sample_rate / 3600
+        ends = self.block("files").all()[:, 0]
+        return float((ends if self.removed is None else ends[~self.removed]).sum()) / self.footer.sample_rate / 3600
 
     def budget(self, recall: float) -> int | None:
-        """How many rows to score for a recall: as measured for it or the next higher one. None: only all are enough."""
-        return next((rows for reached, rows in self.footer.budgets if reached >= recall), None)
+        """How many rows to score for a recall: as measured for it or the next higher one. None: only all are enough.
+
+        As many more as the library has grown since: so it is as many cells.
+        """
+        measured = next((rows for reached, rows in self.footer.budgets if reached >= recall), None)
+        return None if measured is None else -(-measured * self.rows // self.parts[0].rows)
 
     def damaged_blocks(self) -> list[str]:
         """The names of the blocks whose checksums are wrong. Reads the whole file."""
-        return [name for name in self.footer.blocks if self._is_damaged(name)]
+        names = dict.fromkeys(name for part in self.parts for name in part.blocks)
+        return [name for name in names if self._is_damaged(name)]
 
     def _is_damaged(self, name: str) -> bool:
         try:
-            self.block(name).all()
+            self.removed if name == "removed" else self.block(name).all()
         except LibraryError:
             return True
         return False
@@ -135,29 +222,14 @@ class Library:
 def open_library(path: str) -> Library:
     """Open a library file. LibraryError where it is missing, cut, damaged, or of another version."""
     name = display(os.fsencode(path))
-    data = map_file(path)
-    library = Library(path, data, read_footer(data, name))
-    if not _is_complete(library.footer):
+    while True:
+        data = map_file(path)
+        try:
+            footer = read_commit(data, name).footer
+            break
+        except LibraryError:
+            if os.path.getsize(path) <= len(data):  # else it has grown between the mapping and the reading
+                raise
+    if not is_complete(footer):
         raise LibraryError(f"{name}: damaged: blocks are missing or of the wrong size; build it again")
-    return library
-
-
-def _is_complete(footer: Footer) -> bool:
-    dimension, head = footer.dimension, min(footer.dimension, HEAD_DIMENSIONS)
-    shapes = {name: block.shape for name, block in footer.blocks.items()}
-    try:
-        (rows,), (files,), (cells,) = shapes["row_file"], shapes["file_end"], shapes["cell_end"]
-        trees = shapes["heads"][0] // rows
-        expected = {
-            "rotation": (dimension, dimension),
-            "heads": (trees * rows, head),
-            "tails": (rows, dimension - head),
-            "tree_rows": ((trees - 1) * rows,),
-            "centres": (cells, head),
-            "file_first": (files + 1,),
-            "path_end": (files,),
-            **dict.fromkeys(("tail_norms", "row_start", "row_length", "file_rows"), (rows,)),
-        }
-    except (KeyError, ValueError, IndexError, ZeroDivisionError):
-        return False
-    return all(shapes.get(name) == shape for name, shape in expected.items()) and "paths" in shapes
+    return Library(path, data, footer)

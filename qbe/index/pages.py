@@ -4,64 +4,117 @@ from __future__ import annotations
 
 import mmap
 import zlib
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qbe.errors import LibraryError
-from qbe.index.file import PAGE, Block
+from qbe.index.file import PAGE, PAGE_BITS, Block
+
+Numbers = NDArray[np.int64]
 
 
 class Pages:
-    """A block, and which of its pages have been found whole. Every access raises LibraryError for a page that is not.
+    """Blocks of equal rows that are read as one, and which of their pages have been found whole.
 
-    array : the block, unchecked; row : bytes in one of its rows
+    As every block begins at a multiple of its rows' length, all are views of one array that spans the file from the
+    first to the last of them: a row's number in it is its number here, moved by as much as its block is.
+
+    first : the number of the first row of each block, and how many rows there are
+
+    Every access raises LibraryError for a page that is not whole, and for rows that there are none of.
+
+    library, name : for messages
     """
 
-    def __init__(self, data: mmap.mmap, block: Block, label: str) -> None:
-        self.array: NDArray[Any] = np.ndarray(block.shape, block.dtype, data, block.offset)
-        self.row = block.length // block.shape[0] if block.shape[0] else 0
-        self._bytes = memoryview(data)[block.offset : block.offset + block.length]
-        self._label = label
-        stored = data[block.sums : block.end]
+    def __init__(self, data: mmap.mmap, blocks: Sequence[Block], library: str, name: str) -> None:
+        begin, shape, self.row = min(block.offset for block in blocks), blocks[0].shape[1:], blocks[0].row
+        self.first = [0, *accumulate(block.shape[0] for block in blocks)]
+        ends = [(block.offset - begin) // self.row + block.shape[0] if self.row else self.first[-1] for block in blocks]
+        self._array: NDArray[Any] = np.ndarray((max(ends), *shape), blocks[0].dtype, data, begin)
+        self._blocks, self._data, self._library, self._name = blocks, memoryview(data), library, name
+        self._moves = [end - own for end, own in zip(ends, self.first[1:], strict=True)]
+        self._first_page = [0, *accumulate(block.pages for block in blocks)]
+        self._by_block = np.array([self.first[:-1], self._moves, self._first_page[:-1]])
+        self._begins = self._by_block[0, 1:]  # of all blocks but the first
+        self._sums = np.concatenate([self._stored_sums(block) for block in blocks])
+        self._states = bytearray(len(self._sums))  # 1: found whole; `find` is many times as fast as NumPy on so few
+        self._whole = np.frombuffer(self._states, bool)
+        self._unchecked = len(self._sums)
+
+    def _stored_sums(self, block: Block) -> NDArray[np.uint32]:
+        stored = self._data[block.sums : block.end]
         if zlib.crc32(stored) != block.crc32:
             raise self._damage()
-        self._sums = np.frombuffer(stored, "<u4")
-        self._states = bytearray(block.pages)  # 1: found whole; `find` is many times as fast as NumPy on so few
-        self._whole = np.frombuffer(self._states, bool)
-        self._unchecked = block.pages
+        return np.frombuffer(stored, "<u4")
 
     def _damage(self) -> LibraryError:
-        return LibraryError(f"{self._label}; build it again")
+        return LibraryError(f"{self._library}: damaged: wrong checksum in {self._name}; build it again")
+
+    def nonsense(self) -> LibraryError:
+        """For numbers, here or leading here, that cannot be right though the checksums are."""
+        return LibraryError(f"{self._library}: damaged: {self._name} and what leads there disagree; build it again")
 
     def span(self, begin: int, end: int) -> NDArray[Any]:
-        """Rows begin to end, as a view."""
-        if self._unchecked and begin < end and self.row:
-            first, last = begin * self.row // PAGE, (end * self.row - 1) // PAGE + 1
+        """Rows begin to end, all of one block, as a view."""
+        if not 0 <= begin <= end <= self.first[-1]:
+            raise self.nonsense()
+        block = bisect_right(self.first, begin, 1, len(self._blocks)) - 1 if len(self._blocks) > 1 else 0
+        if self._unchecked and begin < end:
+            within, page = (begin - self.first[block]) * self.row, self._first_page[block]
+            first, last = page + within // PAGE, page + (within + (end - begin) * self.row - 1) // PAGE + 1
             if self._states.find(0, first, last) >= 0:
                 self._check(first + np.flatnonzero(~self._whole[first:last]))
-        return self.array[begin:end]
+        move = self._moves[block]
+        return self._array[begin + move : end + move]
 
-    def rows(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+    def rows(self, rows: Numbers) -> Any:
         """The rows of the given numbers, int64 [n], copied."""
-        if self._unchecked and self.row:
-            first = rows * self.row
-            pages = np.concatenate([first, first + (self.row - 1)]) // PAGE
-            if self.row > PAGE:
-                pages = np.concatenate([np.arange(a, b + 1) for a, b in pages.reshape(2, -1).T])
-            unchecked = pages[~self._whole[pages]]
-            if len(unchecked):
-                self._check(np.unique(unchecked))
-        return self.array[rows]
+        try:
+            if len(self._blocks) == 1:
+                if self._unchecked:
+                    self._check_rows(rows * self.row, 0)
+                return self._array[rows]
+            first, moves, pages = self._by_block[:, self._begins.searchsorted(rows, "right")]
+            if self._unchecked:
+                self._check_rows((rows - first) * self.row, pages)
+            return self._array[rows + moves]
+        except IndexError:
+            raise self.nonsense() from None
+
+    def part(self, number: int) -> NDArray[Any]:
+        """One whole block, as a view."""
+        return (
+            self.span(self.first[number], self.first[number + 1]) if self._blocks[number].shape[0] else self._array[:0]
+        )
 
     def all(self) -> NDArray[Any]:
-        """The whole block."""
-        return self.span(0, len(self.array))
+        """All blocks; a view where there is one."""
+        parts = [self.part(number) for number in range(len(self._blocks))]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _check_rows(self, begin: Numbers, first_page: Numbers | int) -> None:
+        """begin : of rows, [n], in bytes of their blocks"""
+        pages = (begin >> PAGE_BITS) + first_page
+        if PAGE % self.row:  # some lie in two pages, or in more
+            pages = np.concatenate([pages, ((begin + (self.row - 1)) >> PAGE_BITS) + first_page])
+        if self.row > PAGE:
+            pages = np.concatenate([np.arange(a, b + 1) for a, b in pages.reshape(2, -1).T])
+        whole = self._whole[pages]
+        if not whole.all():
+            self._check(np.unique(pages[~whole]))
 
     def _check(self, pages: NDArray[np.intp]) -> None:
         for page in pages.tolist():
-            if zlib.crc32(self._bytes[page * PAGE : (page + 1) * PAGE]) != self._sums[page]:
+            number = bisect_right(self._first_page, page) - 1
+            block = self._blocks[number]
+            begin = block.offset + (page - self._first_page[number]) * PAGE
+            stored = self._data[begin : min(begin + PAGE, block.offset + block.length)]
+            if zlib.crc32(stored) != self._sums[page]:
                 raise self._damage()
         self._whole[pages] = True
         self._unchecked -= len(pages)

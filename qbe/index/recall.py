@@ -39,7 +39,7 @@ def _trials(library: Library, seed: int) -> Iterator[_Trial]:
     rng = np.random.default_rng(seed)
     for row in np.sort(rng.choice(library.rows, min(QUERIES, library.rows), replace=False)):
         query = (library.vectors(row[None]) @ library.rotation.T).astype(np.float32)
-        path = library.file_path(int(library.block("row_file").rows(row[None])[0]))
+        (path,) = library.file_paths(library.segments_of(row[None])[:, 0].astype(np.int64))
         best = search(library, query, K, segments=True, skip=path.__eq__)
         if len(best) == K:
             yield _Trial(query, path, best[-1].score)
@@ -50,7 +50,7 @@ def measure_budgets(library: Library, seed: int) -> tuple[Budget, ...]:
 
     None for a library of a single cell, or of hardly more than one file.
     """
-    trials = list(_trials(library, seed)) if len(library.cells.end) > library.trees else []
+    trials = list(_trials(library, seed)) if len(library.cells.sizes) > library.trees else []
     budgets: list[Budget] = []
     budget = SMALLEST
     while trials and len(budgets) < len(RECALLS) and budget < LARGEST * library.rows:

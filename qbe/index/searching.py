@@ -51,18 +51,19 @@ class _Question:
         self._skipped: dict[int, bool] = {}
 
     def is_skipped(self, file: int) -> bool:
+        if self.library.removed is not None and self.library.removed[file]:
+            return True
         if self.skip is None:
             return False
         if file not in self._skipped:
-            self._skipped[file] = self.skip(self.library.file_path(file))
+            self._skipped[file] = self.skip(*self.library.file_paths(np.array([file])))
         return self._skipped[file]
 
-    def matches(self, rows: Rows, scores: list[float]) -> list[Match]:
-        files, starts, lengths = (
-            self.library.block(column).rows(rows).tolist() for column in ("row_file", "row_start", "row_length")
-        )
-        paths = map(self.library.file_path, files)
-        return [Match(*fields) for fields in zip(paths, scores, starts, lengths, strict=True)]
+    def matches(self, segments: NDArray[np.integer[Any]], scores: list[float]) -> list[Match]:
+        """segments : as of Library.segments_of"""
+        paths = self.library.file_paths(segments[:, 0].astype(np.int64))
+        places = segments[:, 1:].tolist()
+        return [Match(path, score, *place) for path, score, place in zip(paths, scores, places, strict=True)]
 
     def near(self, budget: int, count: int) -> list[Rows]:
         """For each segment of the query its `count` best rows among those that a budget meets."""
@@ -73,14 +74,13 @@ class _Question:
         """The query, `count` segments at a time."""
         return [self.query[first : first + count] for first in range(0, len(self.query), count)]
 
-    def bounds(self, first: int, part: Vector) -> Vector:
-        """No cosine of ROWS rows from `first` with some segments of the query is over these: [rows, segments].
+    def bounds(self, first: int, last: int, place: int, part: Vector) -> Vector:
+        """No cosine of a span of rows with some segments of the query is over these: [rows, segments].
 
         What the heads leave open is, by Cauchy and Schwarz, at most the product of the tails' lengths.
         """
-        last = min(first + ROWS, self.library.rows)
         head, tail = np.split(part, [self.library.head_dimensions], axis=1)
-        bounds: Vector = self.library.block("heads").span(first, last) @ np.ascontiguousarray(head.T)
+        bounds: Vector = self.library.block("heads").span(place, place + last - first) @ np.ascontiguousarray(head.T)
         bounds += self.library.block("tail_norms").span(first, last)[:, None] * np.linalg.norm(tail, axis=1)
         bounds += np.float32(ROUNDING)
         return bounds
@@ -127,19 +127,20 @@ def _all_segments(question: _Question) -> list[Match]:
     seeds = _near_segments(question, max(SEEDS, WIDENED * question.k))
     least = seeds[-1].score if len(seeds) == question.k else -np.inf
     parts, found = question.parts(QUERY_SEGMENTS), []
-    for first in range(0, question.library.rows, ROWS):
-        reaches = np.logical_or.reduce([(question.bounds(first, part) >= least).any(1) for part in parts])
-        found.append(first + np.flatnonzero(reaches))
+    for span in question.library.spans(ROWS):
+        reaches = np.logical_or.reduce([(question.bounds(*span, part) >= least).any(1) for part in parts])
+        found.append(span[0] + np.flatnonzero(reaches))
     return _best_segments(question, np.concatenate(found))
 
 
 def _best_segments(question: _Question, rows: Rows) -> list[Match]:
     library = question.library
     scores = np.concatenate([cosines.max(1) for cosines in _cosines(library, question.query, rows)])
-    files, starts = library.block("row_file").rows(rows), library.block("row_start").rows(rows)
+    segments = library.segments_of(rows)
+    files, starts, _ = segments.T
     order = np.lexsort((starts, files, -scores))
     kept = list(islice((at for at in order.tolist() if not question.is_skipped(int(files[at]))), question.k))
-    return question.matches(rows[kept], scores[kept].tolist())
+    return question.matches(segments[kept], scores[kept].tolist())
 
 
 def _step(query: Vector) -> int:
@@ -158,17 +159,18 @@ def _cosines(library: Library, query: Vector, rows: Rows) -> Iterator[Vector]:
 def _near_files(question: _Question, budget: int) -> list[Match]:
     """The lists bound no file's score: what they lack may be rows that the budget did not meet."""
     rows = np.concatenate(question.near(budget, max(LISTED, LISTED_PER_RESULT * question.k)))
-    files = np.unique(question.library.block("row_file").rows(rows))
+    files = np.unique(question.library.segments_of(rows)[:, 0])
     return _best_files(question, files, np.full(len(files), np.inf))
 
 
 def _all_files(question: _Question) -> list[Match]:
-    library, bounds = question.library, np.zeros(question.library.files)
-    rows, first = library.block("file_rows").all(), library.block("file_first").all()[:-1].astype(np.int64)
+    library = question.library
+    rows, first = library.rows_by_file()
+    bounds = np.zeros(len(first))
     for part in question.parts(max(1, COSINES // library.rows)):
-        of_rows = np.concatenate([question.bounds(at, part) for at in range(0, library.rows, ROWS)])
+        of_rows = np.concatenate([question.bounds(*span, part) for span in library.spans(ROWS)])
         bounds += np.maximum.reduceat(of_rows[rows], first).sum(1, dtype=np.float64)
-    return _best_files(question, np.arange(library.files), bounds / len(question.query))
+    return _best_files(question, library.segments_of(rows[first])[:, 0], bounds / len(question.query))
 
 
 def _best_files(question: _Question, files: NDArray[np.integer[Any]], bounds: NDArray[np.floating[Any]]) -> list[Match]:
@@ -179,14 +181,17 @@ def _best_files(question: _Question, files: NDArray[np.integer[Any]], bounds: ND
     for first in range(0, len(order), COMPARED):
         if len(found) == question.k and bounds[order[first]] + ROUNDING < -found[-1][0]:
             break
-        batch = [int(files[at]) for at in order[first : first + COMPARED] if not question.is_skipped(int(files[at]))]
+        batch = [file for file in files[order[first : first + COMPARED]].tolist() if not question.is_skipped(file)]
         found = sorted([*found, *_compare_files(question, batch)])[: question.k]
-    return question.matches(np.array([row for _, _, row in found], np.int64), [-score for score, _, _ in found])
+    segments = question.library.segments_of(np.array([row for _, _, row in found], np.int64))
+    return question.matches(segments, [-score for score, _, _ in found])
 
 
 def _compare_files(question: _Question, files: list[int]) -> Iterator[tuple[float, int, int]]:
     """For each file: its score, negative; its number; its best row."""
     lists = [question.library.rows_of(file) for file in files]
+    if not all(map(len, lists)):
+        raise question.library.block("file_first").nonsense()
     if len(files) > 1 and sum(map(len, lists)) > _step(question.query):
         for file in files:
             yield from _compare_files(question, [file])

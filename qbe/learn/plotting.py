@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from qbe.learn.losses import compare, mine
 from qbe.learn.settings import Mining
-from qbe.saving import save_file
+from qbe.plotting import new_figure, write_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,10 +49,7 @@ class Distances:
 
 def plot_training(path: str, history: History, distances: Distances) -> None:
     """The loss and the recall over steps, and distances before and after mining, into an SVG file."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12, 7), layout="constrained")
+    figure = new_figure(12, 7)
     axes = figure.subplots(2, 2)
     _curve(axes[0, 0], np.arange(1, len(history.loss) + 1), np.array(history.loss), "loss")
     steps, recall = np.array(history.recall).reshape(-1, 2).T
@@ -60,9 +57,7 @@ def plot_training(path: str, history: History, distances: Distances) -> None:
     axes[0, 1].set(title="held-out segments: recall@1 of the deformed", xlabel="step", ylim=(0, 1))
     _histogram(axes[1, 0], distances.positive, distances.before, "before mining: a random negative")
     _histogram(axes[1, 1], distances.positive, distances.after, f"after mining: {distances.mining}")
-    # Without these two every run would give other bytes.
-    with matplotlib.rc_context({"svg.hashsalt": "qbe"}), save_file(path) as file:
-        figure.savefig(file, format="svg", metadata={"Date": None})
+    write_svg(path, figure)
 
 
 def _curve(axes: Axes, steps: NDArray[np.int64], values: NDArray[np.float64], title: str) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.errors import QbeError, StreamError
-from qbe.streams.records import FORMAT, STAGES, VERSION, Deformation, Embedding, End, Header, Record, Segment
+from qbe.streams.records import FORMAT, STAGES, VERSION, Deformation, Embedding, End, File, Header, Record, Segment
 
 ARRAY = 1  # the msgpack ext type of arrays
 DTYPES = ("<f4", "<f8", "<i2", "<i4", "<i8")
@@ -24,7 +24,7 @@ MAX_RECORD = 1 << 26  # bytes: over 17 minutes of audio in one segment is a dama
 # Refused before anything of that size is allocated.
 LIMITS = {"max_array_len": 1024, "max_map_len": 64, "max_str_len": 4096, "max_bin_len": 1 << 16}
 
-KINDS = {Header: "header", Segment: "segment", Embedding: "embedding", End: "end"}
+KINDS = {Header: "header", Segment: "segment", Embedding: "embedding", File: "file", End: "end"}
 
 
 def pack(record: Record) -> bytes:
@@ -66,6 +66,8 @@ def unpack(fields: object) -> Record:
             return _unpack_header(known)
         if kind == "end":
             return End(_whole(known["count"]), _whole(known["failed"]))
+        if kind == "file":
+            return File(_bytes(known["path"]), _whole(known["size"]), _integer(known["mtime"]))
         place = (_bytes(known["path"]), _whole(known["start"]), _whole(known["length"]))
         if kind == "embedding":
             return Embedding(*place, _whole(known["sample_rate"]), _floats(known["vector"]))
@@ -86,8 +88,15 @@ def _unpack_header(fields: dict[str, Any]) -> Header:
     return Header(fields["stage"], _whole(fields["sample_rate"]), model, name, dimension and _whole(dimension))
 
 
+def _integer(value: object) -> int:
+    """As many bits as NumPy and the library have."""
+    if not isinstance(value, int) or not -(1 << 63) <= value < 1 << 63:
+        raise TypeError
+    return value
+
+
 def _whole(value: object) -> int:
-    if not isinstance(value, int) or value < 0:
+    if not isinstance(value, int) or not 0 <= value < 1 << 63:
         raise TypeError
     return value
 
@@ -112,7 +121,9 @@ def is_stream(beginning: bytes) -> bool:
 
 
 class StreamWriter:
-    """Writes the header at once, then records, and the end record when the block is left without an error.
+    """Writes the header at once, then records, and `files` and the end record when the block is left without an error.
+
+    failed, files : what to tell of the inputs: how many could not be read, and those that were read to their end
 
     Without its end record a stream counts as cut, and no consumer keeps anything of it.
     """
@@ -120,21 +131,21 @@ class StreamWriter:
     def __init__(self, file: BinaryIO, header: Header) -> None:
         self.file = file
         self.count = self.failed = 0
-        self._write(header)
+        self.files: list[File] = []
+        self.file.write(pack(header))
 
-    def write(self, record: Segment | Embedding) -> None:
-        self._write(record)
-        self.count += 1
-
-    def _write(self, record: Record) -> None:
+    def write(self, record: Segment | Embedding | File) -> None:
         self.file.write(pack(record))
+        self.count += 1
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if kind is None:
-            self._write(End(self.count, self.failed))
+            for record in self.files:
+                self.write(record)
+            self.file.write(pack(End(self.count, self.failed)))
             self.file.flush()
 
 
@@ -143,6 +154,7 @@ class StreamReader:
 
     header : of the first stream; the others must agree with it
     failed : how many inputs the producers could not read, as far as the stream has been read
+    files : those that they read to the end, as far as the stream has been read
     stage : the stage that is wanted; None takes any
 
     Iterating raises StreamError where a stream is damaged, is cut (no end record), or differs from the first.
@@ -150,6 +162,7 @@ class StreamReader:
 
     def __init__(self, file: BinaryIO, stage: str | None = None) -> None:
         self.failed = 0
+        self.files: list[File] = []
         self._records = self._decode(file)
         first = next(self._records, None)
         if first is None:
@@ -202,9 +215,12 @@ class StreamReader:
                 self.failed += record.failed
                 is_open = False
             else:
-                self._check_stage(record)
                 count += 1
-                yield record
+                if isinstance(record, File):
+                    self.files.append(record)
+                else:
+                    self._check_stage(record)
+                    yield record
         if is_open:
             raise StreamError(f"the stream is cut after {count} records: the program before this one was stopped")
 

@@ -68,6 +68,18 @@ class Embedding:
 
 
 @dataclass(frozen=True)
+class File:
+    """A sound that was read to its end, and by what to see whether it has changed since.
+
+    size : bytes; mtime : when it last changed, nanoseconds since 1970
+    """
+
+    path: bytes
+    size: int
+    mtime: int
+
+
+@dataclass(frozen=True)
 class End:
     """Last record of a stream: how many records came, how many inputs could not be read."""
 
@@ -75,4 +87,4 @@ class End:
     failed: int
 
 
-Record = Header | Segment | Embedding | End
+Record = Header | Segment | Embedding | File | End

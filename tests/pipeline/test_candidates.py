@@ -78,11 +78,11 @@ def test_a_pipe_and_a_file_build_the_same_bytes(folder: Path) -> None:
 
 def test_an_old_library_must_be_built_again(folder: Path) -> None:
     data = bytearray((folder / "lib.idx").read_bytes())
-    data[8] = 1
+    data[8] = 2
     (folder / "old.idx").write_bytes(data)
     done = sh("qbe search old.idx - < query.emb", folder)
     assert done.returncode == 2
-    assert said(done) == ["qbe: old.idx: written in format 1; this qbe reads format 2: build it again"]
+    assert said(done) == ["qbe: old.idx: written in format 2; this qbe reads format 3: build it again"]
 
 
 def test_a_damaged_library_does_not_answer(folder: Path) -> None:

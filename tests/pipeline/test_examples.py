@@ -49,6 +49,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (home / name).mkdir()
         for k, path in enumerate(sorted((DATA / "library" / "drums").iterdir())[:6]):
             shutil.copy(path, home / name / f"{name}-{k}{path.suffix}")
+    for name in ("old", "drafts"):
+        shutil.copytree(home / "drums", home / "samples" / name)
     for name in ("in", "query", "kick", "a"):
         write_sound(home / f"{name}.wav", tone(440, 4.0) + noise(4.0, amplitude=0.01))
     write_sound(home / "forest.wav", noise(20.0))

@@ -191,7 +191,7 @@ def test_a_killed_embed_leaves_the_old_library_whole(folder: Path, tmp_path: Pat
     )
     assert process.stdout
     embed = int(process.stdout.readline())
-    wait_for(lambda: list(tmp_path.glob(".lib.idx.*.tmp")))
+    wait_for((tmp_path / ".lib.idx.lock").exists)
     os.kill(embed, signal.SIGKILL)
     _, stderr = process.communicate()
     assert b"the stream is cut" in stderr
@@ -213,7 +213,7 @@ def test_a_stopped_index_leaves_no_temporary_file(
     assert process.stdin
     process.stdin.write(stream[:9000])
     process.stdin.flush()
-    wait_for(lambda: list(tmp_path.glob(".lib.idx.*.tmp")))
+    wait_for((tmp_path / ".lib.idx.lock").exists)
     process.send_signal(sent)
     assert (process.wait(), process.stderr.read() if process.stderr else None) == (code, b"")
     assert (tmp_path / "lib.idx").read_bytes() == before

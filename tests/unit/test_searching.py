@@ -231,7 +231,7 @@ def test_a_small_budget_is_widened_until_there_are_enough(library: Library) -> N
 
 def test_small_libraries_are_one_cell_and_exact(tmp_path: Path) -> None:
     library = build(tmp_path / "a.idx", clustered(LEAST_ROWS - 8, seed=0), trees=4)
-    assert (library.trees, len(library.cells.end), library.footer.budgets) == (1, 1, ())
+    assert (library.trees, len(library.cells.sizes), library.footer.budgets) == (1, 1, ())
     assert library.budget(0.5) is None
 
 
@@ -260,16 +260,16 @@ def test_cells_are_many_and_rows_lie_in_the_nearest() -> None:
     assert np.bincount(cell, minlength=cells).max() < 10 * len(heads) / cells
 
 
-@pytest.mark.parametrize("name", ["heads", "tails", "row_file", "row_start", "paths", "path_end", "centres"])
+@pytest.mark.parametrize("name", ["heads", "tails", "segments", "files", "paths", "cells", "centres"])
 def test_a_search_that_touches_a_bad_block_says_so(library: Library, tmp_path: Path, name: str) -> None:
     data = bytearray(Path(library.path).read_bytes())
-    block = library.footer.blocks[name]
+    block = library.parts[0].blocks[name]
     for page in range(block.pages):
         data[block.offset + page * PAGE + 1] ^= 1
     bad = tmp_path / "bad.idx"
     bad.write_bytes(data)
     opened = open_library(str(bad))
-    for budget in (300,) if name == "centres" else (300, None):  # an exact search needs no centres
+    for budget in (300,) if name in ("centres", "cells") else (300, None):  # an exact search needs no centres
         with pytest.raises(LibraryError, match=f"bad.idx: damaged: wrong checksum in {name}; build it again"):
             search(opened, VECTORS[:1], 10, budget=budget)
     assert opened.damaged_blocks() == [name]
@@ -277,12 +277,12 @@ def test_a_search_that_touches_a_bad_block_says_so(library: Library, tmp_path: P
 
 def test_a_search_that_does_not_touch_the_bad_page_answers(library: Library, tmp_path: Path) -> None:
     data = bytearray(Path(library.path).read_bytes())
-    block = library.footer.blocks["heads"]
+    block = library.parts[0].blocks["heads"]
     query = VECTORS[:1]
     cells = library.cells
     nearness = cells.centres @ (query @ library.rotation)[0, :32] - cells.offsets
     farthest = int(nearness[: len(nearness) // library.trees].argmin())  # an exact search reads the first tree
-    data[block.offset + int(cells.begin[farthest]) * 128 + 5] ^= 1
+    data[block.offset + int(cells.begin[0, farthest]) * 128 + 5] ^= 1
     bad = tmp_path / "bad.idx"
     bad.write_bytes(data)
     assert search(open_library(str(bad)), query, 5, segments=True, budget=300) == search(

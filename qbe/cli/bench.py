@@ -1,0 +1,77 @@
+"""qbe bench: a library -> how much of it is found, and how fast."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qbe.cli.app import Json, Quiet, command
+from qbe.cli.outputs import is_terminal, print_table, progress, write_json, write_lines
+from qbe.errors import UsageError
+
+if TYPE_CHECKING:
+    from qbe.cli.outputs import Cell
+    from qbe.index.benchmark import Point
+
+MOST_TREES = 64
+
+
+@command("bench")
+def bench(
+    library: Annotated[str, typer.Argument(metavar="LIBRARY")],
+    trees: Annotated[str, typer.Option(metavar="N,N...", help="Build it anew with so many.  [default: as it is]")] = "",
+    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="How many of the best are to be found.")] = 10,
+    queries: Annotated[int, typer.Option(metavar="N", min=1, help="How many are asked.")] = 200,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the queries that are drawn.")] = 0,
+    plot: Annotated[str | None, typer.Option(metavar="FILE", help="Draw recall against speed, as SVG.")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Measure how many of the k best segments of a library are found, and how fast, by how many are scored.
+
+    A query is a stored segment, mixed with one of its nearest neighbours in other files. For programs a line is: trees,
+    candidates, recall, queries per second; parted by tabs. Exact search stands beside each number of trees.
+
+    Example: qbe bench lib.idx --trees 1,2,4 --plot bench.svg
+    """
+    from qbe.index.benchmark import benchmark, plot_benchmark
+    from qbe.index.library import open_library
+    from qbe.plotting import new_figure
+
+    numbers = _numbers(trees)
+    opened = open_library(library)
+    figure = new_figure(7, 5) if plot is not None else None
+    points: list[Point] = []
+    with progress("bench", None, quiet) as update:
+        for point in benchmark(opened, numbers, k, queries, seed):
+            points.append(point)
+            update(len(points), f"{point.trees} trees, {_candidates(point)}: recall {point.recall:.3f}")
+    _show(points, k, as_json)
+    if plot is not None and figure is not None:
+        plot_benchmark(plot, figure, points, k)
+    return 0
+
+
+def _numbers(text: str) -> list[int]:
+    numbers = [int(part) if part.isdecimal() else 0 for part in text.split(",") if text]
+    if not all(1 <= number <= MOST_TREES for number in numbers):
+        raise UsageError(f"--trees {text}: numbers from 1 to {MOST_TREES}, parted by commas")
+    return numbers
+
+
+def _candidates(point: Point) -> int | str:
+    return "exact" if point.candidates is None else point.candidates
+
+
+def _show(points: list[Point], k: int, as_json: bool) -> None:
+    rows: list[tuple[Cell, ...]] = [
+        (point.trees, _candidates(point), round(point.recall, 4), round(point.speed, 1)) for point in points
+    ]
+    if as_json:
+        names = ("trees", "candidates", "recall", "queries_per_second")
+        write_json(dict(zip(names, row, strict=True)) for row in rows)
+    elif is_terminal():
+        print_table("", (" trees", " candidates", f" recall@{k}", " queries/s"), rows)
+    else:
+        write_lines(rows)

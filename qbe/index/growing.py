@@ -1,0 +1,180 @@
+"""Change a library: append files to it, remove files from it, build it anew when that pays.
+
+What is appended becomes a part of its own at the end of the file, in the cells of the first part. Parts that are not
+much larger than what comes are taken into the new one, so that they are few. A file that is removed or replaced is
+marked as removed. The whole is built anew, in another file that takes the old one's place,
+
+- when what was appended and what was removed since it was built are together over a quarter of what was built, or
+- when over half of the file is no longer of use;
+
+so that what building costs in all grows no faster than what is appended.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qbe.errors import ModelError, display
+from qbe.index.building import Built, build_locked, settled, write_library, write_part
+from qbe.index.file import Block, BlockWriter, Commit, map_file, read_commit, write_commit
+from qbe.index.intake import Intake
+from qbe.index.library import Library, open_library
+from qbe.index.parts import HEAD_DIMENSIONS
+from qbe.saving import locked
+from qbe.streams.framing import model_label
+from qbe.streams.records import Embedding, File, Header
+
+GROWTH = 0.25  # of the rows that were built
+ABSORBED = 4  # times as many rows as come, or
+SMALL = 2048  # as this: parts of fewer are taken into the new one
+
+Mask = NDArray[np.bool_]
+
+
+def append_to_library(
+    path: str, header: Header, embeddings: Iterable[Embedding], trees: int | None = None, files: Iterable[File] = ()
+) -> Built:
+    """Add files to a library; those that are in it are replaced. Where there is none it is built.
+
+    trees, files : as of `build_library`; trees count when all is built anew
+
+    Raises LibraryError where the library is damaged or being written, ModelError where its model is another than the
+    stream's, and whatever `embeddings` raises; the library is then as before.
+    """
+    with locked(path):
+        if not os.path.exists(path):
+            return build_locked(path, header, embeddings, trees, files)
+        library = open_library(path)
+        _check_model(library, header)
+        with Intake(os.path.dirname(os.path.realpath(path)), library.footer.dimension) as intake:
+            intake.add_stream(embeddings, files)
+            built = Built.of(intake)
+            if intake.files:
+                _change(library, intake, _named(library, intake.files.__contains__), trees or library.footer.trees)
+            return built
+
+
+def _check_model(library: Library, header: Header) -> None:
+    footer = library.footer
+    if (header.model, header.dimension, header.sample_rate) != (footer.model, footer.dimension, footer.sample_rate):
+        raise ModelError(
+            f"{library.path} was built with model {model_label(footer.name, footer.model)}, "
+            f"the stream with {model_label(header.name, header.model)}: nothing is appended"
+        )
+
+
+def remove_from_library(path: str, names: Iterable[bytes]) -> list[bytes]:
+    """Remove files, and all files under folders, by the names they were indexed with. The names that match none.
+
+    Raises LibraryError where the library is missing, damaged or being written; it is then as before.
+    """
+    with locked(path):
+        library = open_library(path)
+        missing = {name.rstrip(b"/"): name for name in names}
+        wanted = set(missing)
+
+        def is_meant(file: bytes) -> bool:
+            meant = wanted.intersection(_itself_and_above(file))
+            for name in meant:
+                missing.pop(name, None)
+            return bool(meant)
+
+        gone = _named(library, is_meant)
+        if gone.any():
+            with Intake(os.path.dirname(os.path.realpath(path)), library.footer.dimension) as intake:
+                _change(library, intake, gone, library.footer.trees)
+    return list(missing.values())
+
+
+def _itself_and_above(file: bytes) -> Iterable[bytes]:
+    """A name and the folders in it, without slashes at the end."""
+    at = len(file)
+    while at >= 0:
+        yield file[:at].rstrip(b"/")
+        at = file.rfind(b"/", 0, at)
+
+
+def _named(library: Library, is_meant: Callable[[bytes], bool]) -> Mask:
+    """Of every file, whether it is still there and its name is meant."""
+    gone = np.zeros(library.files, bool)
+    there = np.flatnonzero(~library.removed) if library.removed is not None else np.arange(library.files)
+    for number, part in enumerate(library.parts):
+        files = there[(there >= part.file) & (there < part.file + part.files)]
+        gone[files] = [is_meant(path) for path in library.paths(number, files - part.file)]
+    return gone
+
+
+def _change(library: Library, intake: Intake, gone: Mask, trees: int) -> None:
+    """Commit what has come in, and that some files are gone."""
+    removed = gone if library.removed is None else gone | library.removed
+    first = _first_absorbed(library, intake, removed)
+    for number in range(first, len(library.parts)):
+        intake.add_part(library, number, removed)
+    if first == 0:
+        write_library(library.path, intake, replace(library.footer, trees=trees))
+    else:
+        _append(library, intake, first, gone, removed)
+
+
+def _first_absorbed(library: Library, intake: Intake, removed: Mask) -> int:
+    """The part from which on all are taken into what is written: 0 when the whole is to be built anew."""
+    lengths = np.concatenate([np.diff(library.block("file_first").part(n)) for n in range(len(library.parts))])
+    rows_removed = int(lengths[removed].sum())
+    if library.rows + intake.count == rows_removed:
+        return len(library.parts)  # nothing is left to build of
+    built = library.parts[0].rows
+    if library.rows - built + intake.count + rows_removed > GROWTH * built or _is_wasteful(library):
+        return 0
+    if intake.is_wide and library.parts[0].blocks["segments"].dtype == "<u4":
+        return 0
+    first, rows = len(library.parts), intake.count
+    while intake.files and first > 1 and library.parts[first - 1].rows < ABSORBED * max(rows, SMALL):
+        first -= 1
+        rows += library.parts[first].rows
+    return first
+
+
+def _is_wasteful(library: Library) -> bool:
+    used = sum(block.length for part in library.parts for block in part.blocks.values())
+    return len(library.data) > 2 * used + (1 << 20)
+
+
+def _append(library: Library, intake: Intake, first: int, gone: Mask, removed: Mask) -> None:
+    """Write a part in the place of those from `first` on, and which files are gone from those before it."""
+    commit = _drop_uncommitted(library.path)
+    try:
+        with open(library.path, "r+b") as file:
+            file.seek(commit.end)
+            parts = []
+            for part in library.parts[:first]:
+                writer, files = BlockWriter(file), slice(part.file, part.file + part.files)
+                if gone[files].any():
+                    writer.add("removed", [removed[files]], "|u1")
+                parts.append(part.blocks | writer.blocks)
+            if intake.files:
+                parts.append(_written(library, BlockWriter(file), intake))
+            write_commit(file, replace(library.footer, parts=tuple(parts)), commit.generation + 1)
+    except BaseException:
+        _drop_uncommitted(library.path)
+        raise
+
+
+def _written(library: Library, writer: BlockWriter, intake: Intake) -> dict[str, Block]:
+    axes, places = library.rotation, library.parts[0].blocks["segments"].dtype
+    centres = np.split(library.block("centres").part(0), library.trees)
+    trees = [settled(intake, axes[:, :HEAD_DIMENSIONS], of_tree) for of_tree in centres]
+    return write_part(writer, intake, axes, trees, places, shared=len(centres[0]))
+
+
+def _drop_uncommitted(path: str) -> Commit:
+    """Cut off what a writer that was stopped has left behind the state that counts."""
+    commit = read_commit(map_file(path), display(os.fsencode(path)))
+    with suppress(OSError):
+        os.truncate(path, commit.end)
+    return commit

@@ -1,0 +1,140 @@
+"""Rows on their way into a library, from a stream or out of a library, in memory that hardly grows with them.
+
+The vectors are spilled to a nameless file in the library's folder as they come, and read back in pieces: a sample to
+plant each tree on, all to assign them to cells, and all in the order of the cells to write heads and tails.
+"""
+
+from __future__ import annotations
+
+import mmap
+import tempfile
+from array import array
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qbe.index.library import Library
+from qbe.streams.records import Embedding, File, Vector
+
+BUFFERED_ROWS = 4096
+UNKNOWN = -1  # the size of a file that was not read to its end
+LARGEST_U4 = (1 << 32) - 1
+
+
+class Intake:
+    """The rows and files that came, in their order. To be used in a `with` block: the nameless file goes with it.
+
+    files : their numbers by name; file_columns : the end of the last segment, size, and mtime of each
+    repeated : how many segments were left out because they had come before
+    moment : float64 [D, D], the sum of the outer products of all vectors
+    """
+
+    def __init__(self, folder: str, dimension: int) -> None:
+        self.files: dict[bytes, int] = {}
+        self.file_columns = [array("q"), array("q"), array("q")]
+        self._end, self._size, self._mtime = self.file_columns
+        self.row_file, self.row_start, self.row_length = array("I"), array("q"), array("q")
+        self.repeated = 0
+        self.moment = np.zeros((dimension, dimension))
+        self._last_start = array("q")
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._file.close()
+
+    @property
+    def count(self) -> int:
+        """Of rows."""
+        return len(self.row_file)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether places need more than 32 bits."""
+        return max(max(self.row_start, default=0), max(self.row_length, default=0)) > LARGEST_U4
+
+    def add_stream(self, embeddings: Iterable[Embedding], files: Iterable[File]) -> None:
+        """files : those that were read to their end; looked at after the embeddings"""
+        rows: list[Vector] = []
+        for embedding in embeddings:
+            if self._enter(embedding):
+                rows.append(embedding.vector)
+            if len(rows) == BUFFERED_ROWS:
+                self._spill(np.stack(rows))
+                rows = []
+        if rows:
+            self._spill(np.stack(rows))
+        for file in files:
+            number = self._number(file.path)
+            if self._size[number] == UNKNOWN:
+                self._size[number], self._mtime[number] = file.size, file.mtime
+
+    def _number(self, path: bytes) -> int:
+        number = self.files.setdefault(path, len(self.files))
+        if number == len(self._end):
+            self._last_start.append(-1)
+            self._end.append(0)
+            self._size.append(UNKNOWN)
+            self._mtime.append(0)
+        return number
+
+    def _enter(self, embedding: Embedding) -> bool:
+        """Enter a row; False when it is a repeat. The segments of a file come in order: one that does not lie after the
+        last one of its file has come before (the file was named twice, or two streams hold it)."""
+        file = self._number(embedding.path)
+        if embedding.start <= self._last_start[file]:
+            self.repeated += 1
+            return False
+        self._last_start[file] = embedding.start
+        self._end[file] = max(self._end[file], embedding.start + embedding.length)
+        self.row_file.append(file)
+        self.row_start.append(embedding.start)
+        self.row_length.append(embedding.length)
+        return True
+
+    def _spill(self, vectors: Vector) -> None:
+        self.moment += (vectors.T @ vectors).astype(np.float64)
+        self._file.write(np.ascontiguousarray(vectors, "<f4").data)
+
+    def add_part(self, library: Library, number: int, gone: NDArray[np.bool_]) -> None:
+        """Take the files of a part of a library, less those that are gone. gone : of every file of the library"""
+        part = library.parts[number]
+        kept = np.flatnonzero(~gone[part.file : part.file + part.files])
+        new = [self._number(path) for path in library.paths(number, kept)]
+        first = library.block("file_first").part(number).astype(np.int64)
+        lengths = np.diff(first)
+        is_kept = np.repeat(~gone[part.file : part.file + part.files], lengths)
+        rows = part.row + library.block("file_rows").part(number)[is_kept].astype(np.int64)
+        self.row_file.frombytes(np.repeat(np.array(new, np.uint32), lengths[kept]).tobytes())
+        _, starts, row_lengths = library.segments_of(rows).astype(np.int64).T
+        self.row_start.frombytes(starts.tobytes())
+        self.row_length.frombytes(row_lengths.tobytes())
+        for file, *facts in zip(new, *library.block("files").part(number)[kept, :3].T.tolist(), strict=True):
+            self._end[file], self._size[file], self._mtime[file] = facts
+        turned_back = library.rotation.T
+        for at in range(0, len(rows), BUFFERED_ROWS):
+            self._spill((library.vectors(rows[at : at + BUFFERED_ROWS]) @ turned_back).astype(np.float32))
+
+    @cached_property
+    def _map(self) -> mmap.mmap:
+        self._file.flush()
+        return mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def rotated(self, axes: Vector, rows: NDArray[np.intp] | None = None) -> Iterator[Vector]:
+        """Vectors @ axes, in arrays [n, columns of axes]: those of the given rows, or all. Nothing is added after this.
+
+        By way of float64, so that equal vectors stay equal wherever in an array they lie.
+        """
+        double = axes.astype(np.float64)
+        for first in range(0, self.count if rows is None else len(rows), BUFFERED_ROWS):
+            vectors: NDArray[Any] = np.ndarray((self.count, len(axes)), "<f4", self._map)
+            part = slice(first, first + BUFFERED_ROWS)
+            yield (vectors[part if rows is None else rows[part]].astype(np.float64) @ double).astype(np.float32)
+            if hasattr(mmap, "MADV_DONTNEED"):  # what has been read stays in the system's cache, not in our memory
+                self._map.madvise(mmap.MADV_DONTNEED)
