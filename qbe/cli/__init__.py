@@ -9,7 +9,8 @@ from typing import NoReturn
 
 import typer
 
-from qbe.cli import deform, embed, eval, index, info, search, segment, train
+# In the order of the help.
+from qbe.cli import segment, deform, embed, index, search, info, train, eval  # isort: skip
 from qbe.cli.app import app
 from qbe.cli.outputs import say
 from qbe.errors import QbeError

@@ -6,9 +6,9 @@ import io
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from qbe.cli.app import FilesFrom, Inputs, NullNames, Quiet, command
+from qbe.cli.help import Command
 from qbe.cli.inputs import sound_files, stdin
 from qbe.cli.outputs import Report, is_terminal, say, stdout_stream
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from qbe.streams.records import Deformation
 
 
-class InOrder(TyperCommand):
+class InOrder(Command):
     """Keeps the words of the command line: Typer forgets the order of different options."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -25,7 +25,13 @@ class InOrder(TyperCommand):
         return super().parse_args(ctx, args)
 
 
-@command("deform", cls=InOrder)
+@command(
+    "deform",
+    "qbe deform --pitch +2 in.wav",
+    "qbe deform --stretch 1.5 --noise 20 *.wav -o deformed/",
+    "qbe deform --pitch 3 kick.wav | qbe search lib.idx -",
+    cls=InOrder,
+)
 def deform(
     context: typer.Context,
     inputs: Inputs = None,
@@ -54,15 +60,10 @@ def deform(
     null: NullNames = False,
     quiet: Quiet = False,
 ) -> int:
-    """Change the pitch, the tempo and more of sounds, in the order of the options, each as often as you like.
+    """Change the pitch, the tempo and more of sounds.
 
-    Without -o: played on a terminal, else WAV on stdout. A stream of segments on stdin comes out as one.
-
-    Examples: qbe deform --pitch +2 in.wav
-
-    qbe deform --stretch 1.5 --noise 20 *.wav -o deformed/
-
-    qbe deform --pitch 3 a.wav | qbe search lib.idx -
+    In the order of the options, each as often as you like. Without -o: played on a terminal, else WAV on stdout. A
+    stream of segments on stdin comes out as one.
     """
     from qbe.audio.auditioning import Audition
     from qbe.streams.framing import is_stream

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from qbe.streams.records import Embedding
 
 
-@command("embed")
+@command(
+    "embed",
+    "qbe embed ~/samples | qbe index -o lib.idx",
+    "find . -name '*.wav' -print0 | qbe embed --files-from - -0 > wavs.emb",
+)
 def embed(
     inputs: Inputs = None,
     files_from: FilesFrom = None,
@@ -29,11 +33,9 @@ def embed(
     npy: Annotated[bool, typer.Option("--npy", help="NPY blocks [n, D], one a file, not records.")] = False,
     quiet: Quiet = False,
 ) -> int:
-    """Turn sounds, or a stream of segments on stdin, into a stream of embeddings on stdout, in their order.
+    """Turn sounds into embeddings, the numbers that are compared.
 
-    Examples: qbe embed ~/samples | qbe index -o lib.idx
-
-    find . -name '*.wav' -print0 | qbe embed --files-from - -0 > all.emb
+    Takes sounds, or a stream of segments on stdin; a stream of embeddings goes to stdout, in the same order.
     """
     from qbe.audio.segmentation import segments
     from qbe.encoder import open_encoder

@@ -30,7 +30,7 @@ class Baseline(StrEnum):
     mfcc = "mfcc"
 
 
-@command("eval")
+@command("eval", "qbe eval --labels drums.tsv --model mine.onnx --baseline logmel")
 def evaluate(
     labels: Annotated[
         list[str],
@@ -49,14 +49,9 @@ def evaluate(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Measure how well sounds find others of their label: each is searched for among those of other groups.
+    """Measure how well labelled sounds find others of their label.
 
-    For programs a line is: task, system, mAP, low, high (its 95 % interval over queries), P@1, chance (the mAP of
-    random order), queries, items; parted by tabs. After several tasks comes their mean, as task "mean".
-
-    Of a baseline the best variant is shown for every task: raw or z-scored, windows one by one or averaged.
-
-    Example: qbe eval --labels drums.tsv --model mine.onnx --baseline logmel
+    Each is searched for among those of other groups. After several tasks comes their mean.
     """
     from qbe.evaluation import read_task
     from qbe.systems import baseline_system, model_system

@@ -12,7 +12,7 @@ from qbe.cli.outputs import say
 from qbe.errors import LibraryError, UsageError
 
 
-@command("index")
+@command("index", "qbe embed ~/samples | qbe index -o lib.idx", "cat a.emb b.emb | qbe index -o lib.idx")
 def index(
     output: Annotated[
         str | None, typer.Option("-o", "--output", metavar="LIBRARY", help="The library to write.")
@@ -23,13 +23,9 @@ def index(
     ] = 1,
     check: Annotated[str | None, typer.Option(metavar="LIBRARY", help="Verify every checksum of a library.")] = None,
 ) -> int:
-    """Build a library, one file, from the embeddings on stdin (several streams in a row are one).
+    """Build a library from embeddings.
 
-    An old library is replaced only when the new one is complete: a stream that breaks off leaves it as it was.
-
-    Examples: qbe embed ~/samples | qbe index -o lib.idx
-
-    cat a.emb b.emb | qbe index -o lib.idx
+    Reads streams from stdin, one or several in a row. An old library is replaced only when the new one is complete.
     """
     if (output is None) == (check is None):
         raise UsageError("name the library to write (-o LIBRARY), or one to verify (--check LIBRARY)")

@@ -14,13 +14,11 @@ if TYPE_CHECKING:
     from qbe.cli.outputs import Cell
 
 
-@command("info")
+@command("info", "qbe info lib.idx")
 def info(library: Annotated[str, typer.Argument(metavar="LIBRARY")], as_json: Json = False) -> int:
-    """Tell how many files, segments and hours a library holds, its model, its size and its cells.
+    """Tell what a library holds.
 
-    candidates_R is how many segments `search` scores to reach recall R, as measured on the library itself.
-
-    Example: qbe info lib.idx
+    Files, segments, hours, model, size, cells. candidates_R is how many segments `search` scores to reach recall R.
     """
     from qbe.index.library import open_library
 

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from qbe.queries import Query, QueryReader
 
 
-@command("search")
+@command(
+    "search",
+    "qbe search lib.idx query.wav -k 10",
+    "sox in.wav -t wav - trim 2 1 | qbe search lib.idx -",
+)
 def search(
     library: Annotated[str, typer.Argument(metavar="LIBRARY")],
     queries: Annotated[list[str], typer.Argument(metavar="QUERY...", help="Sounds; '-': audio or a stream on stdin.")],
@@ -43,14 +47,9 @@ def search(
     as_json: Json = False,
     null: NullLines = False,
 ) -> int:
-    """Find the sounds in a library that sound like each query, best first.
+    """Find the sounds in a library that sound like a query.
 
-    For programs a line is: score, path, start, end (seconds of the best matching place), query; parted by tabs.
-    The score is 1 for the same sound. Exit code: 0 found, 1 nothing found, 2 error.
-
-    Examples: qbe search lib.idx query.wav -k 10
-
-    sox in.wav -t wav - trim 2 1 | qbe search lib.idx -
+    Best first; the score is 1 for the same sound. Exit code: 0 found, 1 nothing found, 2 error.
     """
     from qbe.index.library import open_library
     from qbe.index.searching import search as ranked

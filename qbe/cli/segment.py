@@ -8,7 +8,7 @@ from qbe.cli.outputs import Report, stdout_stream
 from qbe.errors import UsageError
 
 
-@command("segment")
+@command("segment", "qbe segment ~/samples | qbe embed | qbe index -o lib.idx")
 def segment(
     inputs: Inputs = None,
     files_from: FilesFrom = None,
@@ -16,11 +16,9 @@ def segment(
     hop: Hop = None,
     keep_silence: KeepSilence = False,
 ) -> int:
-    """Cut sounds into windows of 1.024 s: mono, 16 kHz, as a stream of segments on stdout.
+    """Cut sounds into segments of about a second.
 
-    The last window is padded so that every sample is covered; a shorter sound is one padded segment.
-
-    Example: qbe segment ~/samples | qbe embed | qbe index -o lib.idx
+    They go to stdout as a stream: mono, 16 kHz, 1.024 s. The last one of a sound is padded with zeros.
     """
     from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, segments
     from qbe.streams.framing import StreamWriter

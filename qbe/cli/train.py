@@ -35,7 +35,12 @@ Mining = StrEnum("Mining", [("none", "none"), ("semi_hard", "semi-hard"), ("hard
 Device = StrEnum("Device", ["auto", "cpu", "cuda"])
 
 
-@command("train")
+@command(
+    "train",
+    "qbe train ~/sounds -o mine.onnx --minutes 60",
+    "qbe train -o mine.onnx --resume",
+    "qbe train ~/sounds --recipe proximity=0.6,pitch=0.5,mix=0.2 --audition pairs/",
+)
 def train(
     inputs: Inputs = None,
     output: Annotated[str | None, typer.Option("-o", "--output", metavar="MODEL", help="The model to write.")] = None,
@@ -87,16 +92,10 @@ def train(
     ] = None,
     quiet: Quiet = False,
 ) -> int:
-    """Train a model on sounds without labels (files, folders, or a stream of segments on stdin).
+    """Train a model on sounds of your own, without labels.
 
-    Sounds are decoded once. A checkpoint is kept in the folder MODEL.training, every three minutes and on Ctrl-C: go on
-    with --resume. The manual, qbe-train(1), says what a recipe holds.
-
-    Examples: qbe train ~/sounds -o mine.onnx --minutes 60
-
-    qbe train -o mine.onnx --resume
-
-    qbe train ~/sounds --recipe proximity=0.6,pitch=0.5,mix=0.2 --audition pairs/
+    Takes files, folders, or a stream of segments on stdin. A checkpoint is kept every three minutes and on Ctrl-C: go
+    on with --resume.
     """
     choices = {
         "recipe": recipe, "near": near, "balance": balance, "loss": loss, "mining": mining, "margin": margin,
