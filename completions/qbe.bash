@@ -58,7 +58,7 @@ _qbe() {
                 *) ;;
             esac ;;
         eval)
-            options='--labels --model --baseline --root --json -q --quiet --help'
+            options='--labels --model --baseline --root --json -0 --null -q --quiet --help'
             valued=' --labels --model --baseline --root '
             arguments='none'
             case $before in
@@ -79,7 +79,7 @@ _qbe() {
                 *) ;;
             esac ;;
         info)
-            options='--json --help'
+            options='--json -0 --null --help'
             valued='  '
             arguments='idx'
             case $before in

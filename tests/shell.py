@@ -39,10 +39,13 @@ def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
         time.sleep(0.02)
 
 
-def in_terminal(command: str, cwd: Path) -> tuple[int, str]:
-    """Exit code and what a person sees, with stdin, stdout and stderr on a terminal of 100 columns."""
+def in_terminal(command: str, cwd: Path, **variables: str) -> tuple[int, str]:
+    """Exit code and what a person sees, with stdin, stdout and stderr on a terminal of 100 columns.
+
+    variables : of the environment
+    """
     reader, terminal = pty.openpty()
-    environment = {**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "100"}
+    environment = {**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "100", **variables}
     process = subprocess.Popen(
         ["bash", "-c", command], cwd=cwd, env=environment, stdin=terminal, stdout=terminal, stderr=terminal
     )

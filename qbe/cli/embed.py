@@ -9,7 +9,8 @@ import typer
 
 from qbe.cli.app import FilesFrom, Hop, Inputs, Jobs, KeepSilence, Model, NullNames, Quiet, command
 from qbe.cli.inputs import sound_files, stdin, window_hop
-from qbe.cli.outputs import Report, Update, progress, stdout_stream
+from qbe.cli.outputs import Report, stdout_stream
+from qbe.cli.progress import Update, progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from qbe.cli.app import Json, Quiet, command
-from qbe.cli.outputs import Report, is_terminal, print_table, progress, say, write_json, write_lines
+from qbe.cli.app import Json, NullLines, Quiet, command
+from qbe.cli.outputs import Output, Report, say
+from qbe.cli.progress import progress
 from qbe.errors import QbeError, UsageError
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def evaluate(
         str | None, typer.Option(metavar="FOLDER", help="Of relative paths in tasks.  [default: the current one]")
     ] = None,
     as_json: Json = False,
+    null: NullLines = False,
     quiet: Quiet = False,
 ) -> int:
     """Measure how well labelled sounds find others of their label.
@@ -65,7 +67,7 @@ def evaluate(
     if tasks and systems:
         vectors = _embedded(tasks, systems, os.fsencode(root or ""), quiet, report)
         outcomes = _each(lambda task: (task.name, _measured(task, systems, vectors)), tasks, report)
-        _show(_rows(outcomes, systems), as_json)
+        Output(as_json, null).write(_rows(outcomes, systems), "query by example")
     return report.exit_code
 
 
@@ -138,19 +140,3 @@ def _row(task: str, system: str, outcomes: Sequence[Retrieval]) -> dict[str, Cel
         "queries": sum(len(outcome.average_precisions) for outcome in outcomes),
         "items": sum(outcome.items for outcome in outcomes),
     }
-
-
-def _show(rows: list[dict[str, Cell]], as_json: bool) -> None:
-    if as_json:
-        write_json(
-            {key: round(cell, 4) if isinstance(cell, float) else cell for key, cell in row.items()} for row in rows
-        )
-    elif is_terminal():
-        columns = ("task", "system", " mAP", " low", " high", " P@1", " chance", " queries", " items")
-        print_table("query by example", columns, (_cells(row, 3) for row in rows))
-    else:
-        write_lines(_cells(row, 4) for row in rows)
-
-
-def _cells(row: dict[str, Cell], digits: int) -> list[Cell]:
-    return [f"{cell:.{digits}f}" if isinstance(cell, float) else cell for cell in row.values()]

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qbe.cli.app import Json, command
-from qbe.cli.outputs import is_terminal, print_table, write_json, write_lines
+from qbe.cli.app import Json, NullLines, command
+from qbe.cli.outputs import Output
+from qbe.errors import display
 
 if TYPE_CHECKING:
     from qbe.cli.outputs import Cell
 
 
 @command("info", "qbe info lib.idx")
-def info(library: Annotated[str, typer.Argument(metavar="LIBRARY")], as_json: Json = False) -> int:
+def info(
+    library: Annotated[str, typer.Argument(metavar="LIBRARY")], as_json: Json = False, null: NullLines = False
+) -> int:
     """Tell what a library holds.
 
     Files, segments, hours, model, size, cells. candidates_R is how many segments `search` scores to reach recall R.
@@ -26,7 +29,7 @@ def info(library: Annotated[str, typer.Argument(metavar="LIBRARY")], as_json: Js
     facts: dict[str, Cell] = {
         "files": opened.files,
         "segments": opened.rows,
-        "hours": round(opened.hours(), 4),
+        "hours": opened.hours(),
         "model": opened.footer.name,
         "model_sha256": opened.footer.model,
         "sample_rate": opened.footer.sample_rate,
@@ -36,10 +39,5 @@ def info(library: Annotated[str, typer.Argument(metavar="LIBRARY")], as_json: Js
         "cells": opened.footer.blocks["cell_end"].shape[0],
         **{f"candidates_{recall:g}": rows for recall, rows in opened.footer.budgets},
     }
-    if as_json:
-        write_json([facts])
-    elif is_terminal():
-        print_table(library, ("", ""), facts.items())
-    else:
-        write_lines(facts.items())
+    Output(as_json, null).write_facts(facts, display(os.fsencode(library)))
     return 0

@@ -5,16 +5,21 @@ from __future__ import annotations
 import io
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from qbe.cli.app import Json, Model, NullLines, command
 from qbe.cli.inputs import stdin
-from qbe.cli.outputs import Report, clock, is_terminal, print_table, write_json, write_lines
+from qbe.cli.outputs import Output, Report
+from qbe.cli.tables import bar, clock
 from qbe.errors import QbeError, UsageError, display
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from qbe.cli.outputs import Cell, Row
+    from qbe.cli.tables import Shown
     from qbe.index.library import Library
     from qbe.index.searching import Match
     from qbe.queries import Query, QueryReader
@@ -67,7 +72,7 @@ def search(
                 skip = None if include_self else partial(same_file, query.path)
                 matches = ranked(opened, query.vectors, k, segments=segments, skip=skip, budget=budget)
                 found += len(matches)
-                _show(opened, query, matches, as_json, b"\0" if null else b"\n")
+                Output(as_json, null).write(_rows(opened, query, matches), display(query.path), _shown)
                 if play:
                     _play(opened, matches)
         except QbeError as error:
@@ -100,19 +105,14 @@ def _play(library: Library, matches: list[Match]) -> None:
         play_file(match.path, match.start / library.footer.sample_rate)
 
 
-def _show(library: Library, query: Query, matches: list[Match], as_json: bool, end: bytes) -> None:
+def _rows(library: Library, query: Query, matches: list[Match]) -> Iterator[Row]:
     rate = library.footer.sample_rate
-    places = [(m.score, m.path, m.start / rate, (m.start + m.length) / rate) for m in matches]
-    if as_json:
-        write_json(
-            {"query": query.path, "rank": rank, "score": round(score, 4), "path": path, "start": start, "end": stop}
-            for rank, (score, path, start, stop) in enumerate(places, 1)
-        )
-    elif is_terminal():
-        rows = ((f"{score:.3f}", path, f"{clock(start)} - {clock(stop)}") for score, path, start, stop in places)
-        print_table(display(query.path), (" score", "file", " from - to"), rows)
-    else:
-        lines = (
-            (f"{score:.4f}", path, f"{start:.3f}", f"{stop:.3f}", query.path) for score, path, start, stop in places
-        )
-        write_lines(lines, end)
+    for rank, match in enumerate(matches, 1):
+        start, end = match.start / rate, (match.start + match.length) / rate
+        place: dict[str, Cell] = {"score": match.score, "path": match.path, "start": start, "end": end}
+        yield {**place, "query": query.path, "rank": rank}
+
+
+def _shown(row: Mapping[str, Any]) -> Shown:
+    place = f"{clock(row['start'])} - {clock(row['end'])}"
+    return {" score": f"{row['score']:.3f}", **bar(row["score"]), "file": display(row["path"]), " from - to": place}

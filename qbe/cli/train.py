@@ -16,7 +16,9 @@ import typer
 
 from qbe.cli.app import FilesFrom, Inputs, NullNames, Quiet, command
 from qbe.cli.inputs import sound_files, stdin
-from qbe.cli.outputs import Report, clock, progress, say, write_lines
+from qbe.cli.outputs import Output, Report, say
+from qbe.cli.progress import progress
+from qbe.cli.tables import clock
 from qbe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -225,8 +227,14 @@ def _audition(sounds: _Sounds, settings: Settings, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         named = sounds.are_named
         corpus = open_corpus(sounds.decoded()) if named else write_corpus(sounds.stream(), Path(temporary))
-        write_lines(
-            (bytes(pair.anchor), bytes(pair.positive), pair.changes, f"{pair.start:.3f}", pair.path)
+        Output().write(
+            {
+                "anchor": bytes(pair.anchor),
+                "positive": bytes(pair.positive),
+                "changes": pair.changes,
+                "start": pair.start,
+                "path": pair.path,
+            }
             for pair in write_pairs(corpus, settings, folder)
         )
 

@@ -151,13 +151,13 @@ def test_odd_names_come_out_as_they_went_in(tmp_path: Path) -> None:
         os.rename(tmp_path / "a.wav", os.path.join(os.fsencode(tmp_path), name))
     write_sound(tmp_path / "query.aiff", tone(300, 0.7))
     done = sh("qbe embed . | qbe index -o a.idx; qbe search a.idx query.aiff -0", tmp_path)
-    assert {line.split(b"\t", 1)[1].rsplit(b"\t", 3)[0] for line in done.stdout.split(b"\0")[:-1]} >= {
+    assert {line.split(b"\t", 1)[1].rsplit(b"\t", 4)[0] for line in done.stdout.split(b"\0")[:-1]} >= {
         b"./" + name for name in names
     }
     done = sh("qbe search a.idx query.aiff --json -k 9", tmp_path)
-    paths = [json.loads(line)["path"] for line in done.stdout.splitlines()]
-    assert {"base64": "Li9jYWbpLndhdg=="} in paths
-    assert "./new\nline.wav" in paths
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert "Li9jYWbpLndhdg==" in [found.get("path_base64") for found in results]
+    assert "./new\nline.wav" in [found.get("path") for found in results]
     assert sh("qbe embed -- -k.wav | qbe index -o b.idx", tmp_path).returncode == 0
 
 
