@@ -25,7 +25,7 @@ _qbe() {
     local options='' valued=' ' arguments='' kind='' place=-1 k
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "deform embed eval index info search segment train --help --version" -- "$current"))
+        COMPREPLY=($(compgen -W "deform dups embed eval index info search segment train --help --version" -- "$current"))
         return
     fi
     case $command in
@@ -46,8 +46,16 @@ _qbe() {
                 --files-from) kind='any' ;;
                 *) ;;
             esac ;;
+        dups)
+            options='--min-score --json -0 --null -q --quiet -v --verbose --help'
+            valued=' --min-score '
+            arguments='idx'
+            case $before in
+                --min-score) kind='none' ;;
+                *) ;;
+            esac ;;
         embed)
-            options='--files-from -0 --null --model --hop --keep-silence --jobs --npy -q --quiet --help'
+            options='--files-from -0 --null --model --hop --keep-silence --jobs --npy -q --quiet -v --verbose --help'
             valued=' --files-from --model --hop --jobs '
             arguments='audio'
             case $before in
@@ -58,7 +66,7 @@ _qbe() {
                 *) ;;
             esac ;;
         eval)
-            options='--labels --model --baseline --root --json -0 --null -q --quiet --help'
+            options='--labels --model --baseline --root --json -0 --null -q --quiet -v --verbose --help'
             valued=' --labels --model --baseline --root '
             arguments='none'
             case $before in
@@ -69,7 +77,7 @@ _qbe() {
                 *) ;;
             esac ;;
         index)
-            options='-o --output --trees --check --help'
+            options='-o --output --trees --check -q --quiet -v --verbose --help'
             valued=' -o --output --trees --check '
             arguments='none'
             case $before in
@@ -86,11 +94,16 @@ _qbe() {
                 *) ;;
             esac ;;
         search)
-            options='-k --segments --start --duration --candidates --recall --exact --include-self --play --model --json -0 --null --help'
-            valued=' -k --start --duration --candidates --recall --model '
+            options='-k --like --unlike --weight --in --min-score --unique --segments --start --duration --candidates --recall --exact --include-self --play --model --json -0 --null -q --quiet -v --verbose --help'
+            valued=' -k --like --unlike --weight --in --min-score --start --duration --candidates --recall --model '
             arguments='idx audio'
             case $before in
                 -k) kind='none' ;;
+                --like) kind='any' ;;
+                --unlike) kind='any' ;;
+                --weight) kind='none' ;;
+                --in) kind='none' ;;
+                --min-score) kind='none' ;;
                 --start) kind='none' ;;
                 --duration) kind='none' ;;
                 --candidates) kind='none' ;;
@@ -99,7 +112,7 @@ _qbe() {
                 *) ;;
             esac ;;
         segment)
-            options='--files-from -0 --null --hop --keep-silence --help'
+            options='--files-from -0 --null --hop --keep-silence -q --quiet -v --verbose --help'
             valued=' --files-from --hop '
             arguments='audio'
             case $before in

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +12,9 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+
+# Else it keeps a database in the user's cache and sends reports. Read when it is loaded.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
 from qbe.errors import ModelError, display

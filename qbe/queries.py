@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -18,13 +18,37 @@ from qbe.index.file import Footer
 from qbe.streams.framing import StreamReader, is_stream, model_label
 from qbe.streams.records import Segment, Vector
 
+SMALLEST = 1e-6  # a vector that is shorter points nowhere
+
 
 @dataclass(frozen=True)
 class Query:
-    """path : the bytes of the name; vectors : float32 [Q, D], its segments in their order"""
+    """path : the bytes of the name; vectors : float32 [Q, D], its segments in their order; files : that it came from"""
 
     path: bytes
     vectors: Vector
+    files: tuple[bytes, ...]
+
+
+def blend(likes: Sequence[Query], unlikes: Sequence[Query], weight: float) -> Query:
+    """A query of one vector: the mean of `likes`, less `weight` times the mean of `unlikes`, of length one.
+
+    Every sound counts alike, as the mean of its segments' vectors, of length one. UsageError where nothing is left.
+    """
+    vector = np.mean([_centre(query) for query in likes], axis=0)
+    if unlikes:
+        vector = vector - weight * np.mean([_centre(query) for query in unlikes], axis=0)
+    length = float(np.linalg.norm(vector))
+    if length < SMALLEST:
+        raise UsageError(f"--like and --unlike cancel each other out at --weight {weight:g}")
+    name = b" - ".join([b" + ".join(query.path for query in likes), *(query.path for query in unlikes)])
+    files = tuple(file for query in (*likes, *unlikes) for file in query.files)
+    return Query(name, (vector / length).astype(np.float32)[None], files)
+
+
+def _centre(query: Query) -> Vector:
+    mean: Vector = query.vectors.mean(axis=0, dtype=np.float64)
+    return mean / max(SMALLEST, float(np.linalg.norm(mean)))
 
 
 @dataclass
@@ -68,7 +92,7 @@ class QueryReader:
         vectors = [embedding.vector for embedding in self.encoder.embeddings(segments)]
         if not vectors:
             raise AudioError(f"{display(path)}: only digital silence: nothing to search for")
-        return Query(path, np.stack(vectors))
+        return Query(path, np.stack(vectors), (path,))
 
     def from_stream(self, file: BinaryIO, start: float = 0.0, duration: float | None = None) -> list[Query]:
         """The queries in audio, or in a stream of segments or embeddings (one a file), from a seekable file."""
@@ -89,4 +113,4 @@ class QueryReader:
             return [self._embedded(path, group) for path, group in cuts]
         self._check_model(reader.header.name, reader.header.model)
         groups = groupby(reader.embeddings(), lambda embedding: embedding.path)
-        return [Query(path, np.stack([embedding.vector for embedding in group])) for path, group in groups]
+        return [Query(path, np.stack([embedding.vector for embedding in group]), (path,)) for path, group in groups]

@@ -10,12 +10,12 @@ from typing import NoReturn
 import typer
 
 # In the order of the help.
-from qbe.cli import segment, deform, embed, index, search, info, train, eval  # isort: skip
+from qbe.cli import segment, deform, embed, index, search, dups, info, train, eval  # isort: skip
 from qbe.cli.app import app
 from qbe.cli.outputs import say
 from qbe.errors import QbeError
 
-__all__ = ["app", "deform", "embed", "eval", "index", "info", "main", "search", "segment", "train"]
+__all__ = ["app", "deform", "dups", "embed", "eval", "index", "info", "main", "search", "segment", "train"]
 
 FAILED, INTERRUPTED, PIPE_CLOSED, TERMINATED = 2, 130, 141, 143
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from qbe.cli.app import FilesFrom, Hop, Inputs, Jobs, KeepSilence, Model, NullNames, Quiet, command
+from qbe.cli.app import FilesFrom, Hop, Inputs, Jobs, KeepSilence, Model, NullNames, Quiet, Verbose, command
 from qbe.cli.inputs import sound_files, stdin, window_hop
 from qbe.cli.outputs import Report, stdout_stream
-from qbe.cli.progress import Update, progress
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from qbe.streams.records import Embedding
+from qbe.cli.progress import progress, watched
 
 
 @command(
@@ -33,6 +27,7 @@ def embed(
     jobs: Jobs = 2,
     npy: Annotated[bool, typer.Option("--npy", help="NPY blocks [n, D], one a file, not records.")] = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Turn sounds into embeddings, the numbers that are compared.
 
@@ -61,8 +56,8 @@ def embed(
         reader, total = StreamReader(stdin(), "segments"), None
         encoder.check_rate(reader.header.sample_rate)
         source = reader.segments()
-    with progress("embed", total, quiet) as update:
-        embeddings = _watched(encoder.embeddings(source, jobs), encoder.sample_rate, update)
+    with progress("embed", total, quiet=quiet, verbose=verbose) as update:
+        embeddings = watched(encoder.embeddings(source, jobs), encoder.sample_rate, update, total)
         if npy:
             write_blocks(out, embeddings)
         else:
@@ -71,17 +66,3 @@ def embed(
                     writer.write(embedding)
                 writer.failed = report.failed + (reader.failed if reader else 0)
     return report.exit_code
-
-
-def _watched(embeddings: Iterator[Embedding], sample_rate: int, update: Update) -> Iterator[Embedding]:
-    """The same embeddings; on the way, files done, hours of audio and speed go to the progress bar."""
-    began = time.monotonic()
-    files, path, reached, samples = -1, None, 0, 0
-    for embedding in embeddings:
-        if embedding.path != path:
-            path, reached, files = embedding.path, 0, files + 1
-        end = embedding.start + embedding.length
-        samples, reached = samples + max(0, end - reached), max(reached, end)
-        seconds = samples / sample_rate
-        update(files, f"{files} files, {seconds / 3600:.2f} h, {seconds / (time.monotonic() - began):.0f}x real time")
-        yield embedding

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from qbe.cli.app import Json, NullLines, Quiet, command
+from qbe.cli.app import Json, NullLines, Quiet, Verbose, command
 from qbe.cli.outputs import Output, Report, say
-from qbe.cli.progress import progress
+from qbe.cli.progress import Update, progress
 from qbe.errors import QbeError, UsageError
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def evaluate(
     as_json: Json = False,
     null: NullLines = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Measure how well labelled sounds find others of their label.
 
@@ -65,7 +68,8 @@ def evaluate(
     systems = _each(model_system, model or ([] if baseline else [None]), report)
     systems += [baseline_system(name.value) for name in baseline or []]
     if tasks and systems:
-        vectors = _embedded(tasks, systems, os.fsencode(root or ""), quiet, report)
+        watch = partial(progress, "eval", quiet=quiet, verbose=verbose)
+        vectors = _embedded(tasks, systems, os.fsencode(root or ""), report, watch)
         outcomes = _each(lambda task: (task.name, _measured(task, systems, vectors)), tasks, report)
         Output(as_json, null).write(_rows(outcomes, systems), "query by example")
     return report.exit_code
@@ -83,14 +87,18 @@ def _each(function: Callable[[In], Out], inputs: Iterable[In], report: Report) -
 
 
 def _embedded(
-    tasks: list[Task], systems: list[System], root: bytes, quiet: bool, report: Report
+    tasks: list[Task],
+    systems: list[System],
+    root: bytes,
+    report: Report,
+    watch: Callable[[int], AbstractContextManager[Update]],
 ) -> dict[Part, list[Vector]]:
     """The vectors of all parts of sounds, each embedded once however many tasks it stands in."""
     from qbe.systems import embed_parts
 
     parts = list(dict.fromkeys(item.part for task in tasks for item in task.items))
     vectors: dict[Part, list[Vector]] = {}
-    with progress("eval", len(parts), quiet) as update:
+    with watch(len(parts)) as update:
         for part, found in zip(parts, embed_parts(parts, systems, root, report), strict=True):
             vectors[part] = found
             update(len(vectors), f"{len(vectors)} of {len(parts)} sounds")

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from qbe.cli.app import command
+from qbe.cli.app import Quiet, Verbose, command
 from qbe.cli.inputs import stdin
 from qbe.cli.outputs import say
+from qbe.cli.progress import progress, watched
 from qbe.errors import LibraryError, UsageError
 
 
@@ -22,6 +23,8 @@ def index(
         typer.Option(metavar="N", min=1, max=64, help="Trees that cut it into cells: more find more."),
     ] = 1,
     check: Annotated[str | None, typer.Option(metavar="LIBRARY", help="Verify every checksum of a library.")] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Build a library from embeddings.
 
@@ -29,7 +32,7 @@ def index(
     """
     if (output is None) == (check is None):
         raise UsageError("name the library to write (-o LIBRARY), or one to verify (--check LIBRARY)")
-    return _check(check) if check is not None else _build(str(output), trees)
+    return _check(check) if check is not None else _build(str(output), trees, quiet, verbose)
 
 
 def _check(path: str) -> int:
@@ -40,12 +43,14 @@ def _check(path: str) -> int:
     return 0
 
 
-def _build(path: str, trees: int) -> int:
+def _build(path: str, trees: int, quiet: bool, verbose: bool) -> int:
     from qbe.index.building import build_library
     from qbe.streams.framing import StreamReader
 
     reader = StreamReader(stdin(), "embeddings")
-    built = build_library(path, reader.header, reader.embeddings(), trees)
+    with progress("index", None, quiet=quiet, verbose=verbose) as update:
+        embeddings = watched(reader.embeddings(), reader.header.sample_rate, update)
+        built = build_library(path, reader.header, embeddings, trees)
     if built.repeated:
         say(f"{path}: {built.repeated} segments came more than once and are kept once")
     if reader.failed:

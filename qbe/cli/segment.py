@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from qbe.cli.app import FilesFrom, Hop, Inputs, KeepSilence, NullNames, command
+from qbe.cli.app import FilesFrom, Hop, Inputs, KeepSilence, NullNames, Quiet, Verbose, command
 from qbe.cli.inputs import sound_files, window_hop
 from qbe.cli.outputs import Report, stdout_stream
+from qbe.cli.progress import progress, watched
 from qbe.errors import UsageError
 
 
@@ -15,6 +16,8 @@ def segment(
     null: NullNames = False,
     hop: Hop = None,
     keep_silence: KeepSilence = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Cut sounds into segments of about a second.
 
@@ -30,7 +33,9 @@ def segment(
     step = window_hop(hop, SAMPLE_RATE, WINDOW)
     with StreamWriter(stdout_stream(), Header("segments", SAMPLE_RATE)) as writer:
         paths = sound_files(inputs, files_from, null, report)
-        for cut in segments(paths, report, hop=step, keep_silence=keep_silence):
-            writer.write(cut)
+        with progress("segment", len(paths), quiet=quiet, verbose=verbose) as update:
+            cuts = segments(paths, report, hop=step, keep_silence=keep_silence)
+            for cut in watched(cuts, SAMPLE_RATE, update, len(paths)):
+                writer.write(cut)
         writer.failed = report.failed
     return report.exit_code

@@ -129,7 +129,7 @@ def train(
             session.take_up(steps, minutes)
         else:
             _begin(session, sounds, settings)
-        with progress("train", 1.0, quiet) as update:
+        with progress("train", 1.0, quiet=quiet) as update:
             for state in session.train():
                 update(state.done, _note(state))
                 _heed(state, lines)
@@ -192,7 +192,7 @@ class _Sounds:
     def _cut(self, paths: list[bytes], on_error: OnError) -> Iterator[Segment]:
         from qbe.audio.segmentation import WINDOW, segments
 
-        with progress("decode", len(paths), self.quiet) as update:
+        with progress("decode", len(paths), quiet=self.quiet) as update:
 
             def counted() -> Iterator[bytes]:
                 for done, path in enumerate(paths):
@@ -249,11 +249,10 @@ def _heed(state: Progress, log: Any) -> None:
 
 
 def _note(state: Progress) -> str:
-    left = state.seconds * (1 / state.done - 1) if state.done else 0.0
     recall = "" if state.recall is None else f"recall@1 {state.recall:.2f}, "
     return (
         f"step {state.step}, loss {state.loss:.3f}, active {state.active:.0%}, {recall}"
-        f"{state.views_per_second:.0f} segments/s, {clock(left)} left"
+        f"{state.views_per_second:.0f} segments/s"
     )
 
 

@@ -30,12 +30,16 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Match:
-    """A place in a library, samples at the library's rate, and how well it answers: 1 is identical."""
+    """A place in a library, samples at the library's rate, and how well it answers: 1 is identical.
+
+    row : of its segment
+    """
 
     path: bytes
     score: float
     start: int
     length: int
+    row: int
 
 
 @dataclass
@@ -62,7 +66,7 @@ class _Question:
             self.library.block(column).rows(rows).tolist() for column in ("row_file", "row_start", "row_length")
         )
         paths = map(self.library.file_path, files)
-        return [Match(*fields) for fields in zip(paths, scores, starts, lengths, strict=True)]
+        return [Match(*fields) for fields in zip(paths, scores, starts, lengths, rows.tolist(), strict=True)]
 
     def near(self, budget: int, count: int) -> list[Rows]:
         """For each segment of the query its `count` best rows among those that a budget meets."""

@@ -49,8 +49,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (home / name).mkdir()
         for k, path in enumerate(sorted((DATA / "library" / "drums").iterdir())[:6]):
             shutil.copy(path, home / name / f"{name}-{k}{path.suffix}")
-    for name in ("in", "query", "kick", "a"):
+    for name in ("in", "query", "kick", "a", "b"):
         write_sound(home / f"{name}.wav", tone(440, 4.0) + noise(4.0, amplitude=0.01))
+    write_sound(home / "c.wav", noise(1.0))
     write_sound(home / "forest.wav", noise(20.0))
     (home / "bin").mkdir()
     for name, program in STAND_INS.items():
