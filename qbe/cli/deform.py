@@ -11,6 +11,7 @@ from qbe.cli.app import FilesFrom, Inputs, NullNames, Quiet, command
 from qbe.cli.help import Command
 from qbe.cli.inputs import sound_files, stdin
 from qbe.cli.outputs import Report, is_terminal, say, stdout_stream
+from qbe.cli.progress import progress
 
 if TYPE_CHECKING:
     from qbe.audio.chain import Step, Tell
@@ -79,7 +80,8 @@ def deform(
         paths = [io.BytesIO(source.read())]
     audition = Audition(steps, seed, limit=limit, report=report, warn=say, tell=tell)
     if output is not None:
-        audition.write(paths, output)
+        with progress("deform", len(paths), quiet=quiet) as update:
+            audition.write(paths, output, lambda done: update(done, f"{done} of {len(paths)} files"))
     elif is_terminal():
         audition.play(paths)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,8 +20,11 @@ DIGITS, SHOWN_DIGITS = 4, 3  # after the point, of what is no whole number: for 
 
 
 def say(message: object) -> None:
-    """One line for people, on stderr."""
-    print(f"qbe: {message}", file=sys.stderr)
+    """One line for people, on stderr. One that cannot be written changes nothing of the work."""
+    try:
+        print(f"qbe: {message}", file=sys.stderr)
+    except OSError:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  # what is left in the buffer must not raise again at exit
 
 
 class Report:

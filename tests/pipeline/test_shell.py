@@ -200,7 +200,7 @@ def test_a_killed_embed_leaves_the_old_library_whole(folder: Path, tmp_path: Pat
     assert not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_stopped_index_leaves_no_temporary_file(
     folder: Path, tmp_path: Path, sent: signal.Signals, code: int
 ) -> None:
@@ -275,7 +275,16 @@ def test_info_and_check(folder: Path, tmp_path: Path) -> None:
         ("qbe embed --model sounds/game/coin1.wav sounds > /dev/null", "not an ONNX model"),
         ("qbe embed --jobs 0 sounds > /dev/null", "--jobs"),
         ("qbe embed -0 sounds > /dev/null", "-0 goes with --files-from"),
-        ("qbe search lib.idx", "Missing argument"),
+        ("qbe search", "Missing argument"),
+        ("qbe search lib.idx", "either as queries, each by itself, or with --like, as one"),
+        ("qbe search lib.idx a.wav --like b.wav", "either as queries, each by itself, or with --like, as one"),
+        ("qbe search lib.idx a.wav --unlike b.wav", "--unlike goes with --like"),
+        ("qbe search lib.idx --like a.wav --start 1", "--start and --duration go with queries"),
+        ("qbe search lib.idx --like none.wav", "none.wav: No such file"),
+        ("qbe search lib.idx --like silence.wav", "only digital silence"),
+        ("qbe search lib.idx --in x --recall 0.9 sounds/game/coin1.wav", "give one of them"),
+        ("qbe dups lib.idx --min-score 0.5", "--min-score 0.5: must be over 0.5 and at most 1"),
+        ("qbe dups none.idx", "none.idx: no library can be read"),
         ("qbe search none.idx sounds/game/coin1.wav", "none.idx: no library can be read (No such file"),
         ("qbe search sounds/game/coin1.wav sounds/game/coin1.wav", "not a qbe library"),
         ("qbe search lib.idx -k 0 sounds/game/coin1.wav", "-k"),
