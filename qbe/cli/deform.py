@@ -9,7 +9,7 @@ import typer
 
 from qbe.cli.app import FilesFrom, Inputs, NullNames, Quiet, command
 from qbe.cli.help import Command
-from qbe.cli.inputs import sound_files, stdin
+from qbe.cli.inputs import sound_files, stdin, whole_stdin
 from qbe.cli.outputs import Report, is_terminal, say, stdout_stream
 from qbe.cli.progress import progress
 
@@ -77,7 +77,7 @@ def deform(
         source: Any = stdin()
         if is_stream(source.peek(1)):
             return _stream(source, steps, seed, tell)
-        paths = [io.BytesIO(source.read())]
+        paths = [io.BytesIO(whole_stdin())]
     audition = Audition(steps, seed, limit=limit, report=report, warn=say, tell=tell)
     if output is not None:
         with progress("deform", len(paths), quiet=quiet) as update:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qbe.cli.app import Json, Model, NullLines, Quiet, Verbose, command
-from qbe.cli.inputs import stdin
+from qbe.cli.inputs import whole_stdin
 from qbe.cli.outputs import Output, Report
 from qbe.cli.progress import progress
 from qbe.cli.tables import bar, clock
@@ -132,7 +132,7 @@ def _blended(reader: QueryReader, likes: list[str] | None, unlikes: list[str] | 
 
 def _read(reader: QueryReader, name: str, start: float = 0.0, duration: float | None = None) -> list[Query]:
     if name == "-":
-        return reader.from_stream(io.BytesIO(stdin().read()), start, duration)
+        return reader.from_stream(io.BytesIO(whole_stdin()), start, duration)
     return [reader.from_sound(os.fsencode(name), start, duration)]
 
 
