@@ -77,13 +77,15 @@ _qbe() {
                 *) ;;
             esac ;;
         index)
-            options='-o --output --trees --check -q --quiet -v --verbose --help'
-            valued=' -o --output --trees --check '
+            options='-o --output --trees --check --paths --model -q --quiet -v --verbose --help'
+            valued=' -o --output --trees --check --paths --model '
             arguments='none'
             case $before in
                 -o|--output) kind='idx' ;;
                 --trees) kind='none' ;;
                 --check) kind='idx' ;;
+                --paths) kind='any' ;;
+                --model) kind='onnx' ;;
                 *) ;;
             esac ;;
         info)

@@ -74,6 +74,8 @@ complete -c qbe -n 'not __fish_seen_subcommand_from deform dups embed eval index
 complete -c qbe -n '__fish_seen_subcommand_from index' -s o -l output -x -a '(__qbe_files idx)' -d 'The library to write.'
 complete -c qbe -n '__fish_seen_subcommand_from index' -l trees -x -d 'Trees that cut it into cells: more find more.'
 complete -c qbe -n '__fish_seen_subcommand_from index' -l check -x -a '(__qbe_files idx)' -d 'Verify every checksum of a library.'
+complete -c qbe -n '__fish_seen_subcommand_from index' -l paths -x -a '(__qbe_files any)' -d 'Names of the rows of NPY arrays on stdin, one a line.'
+complete -c qbe -n '__fish_seen_subcommand_from index' -l model -x -a '(__qbe_files onnx)' -d 'ONNX model that NPY arrays are from.'
 complete -c qbe -n '__fish_seen_subcommand_from index' -s q -l quiet -d 'No progress on the terminal.'
 complete -c qbe -n '__fish_seen_subcommand_from index' -s v -l verbose -d 'Say in the end what was done, and how fast.'
 complete -c qbe -n '__fish_seen_subcommand_from index' -l help -d 'Show a short help.'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -10,11 +10,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from qbe.audio.reading import read_blocks
+from qbe.audio import reading
 from qbe.audio.segmentation import cut
 from qbe.encoder import Encoder, open_encoder
 from qbe.errors import AudioError, ModelError, UsageError, display
 from qbe.index.file import Footer
+from qbe.streams.blocks import MAGIC, read_blocks
 from qbe.streams.framing import StreamReader, is_stream, model_label
 from qbe.streams.records import Segment, Vector
 
@@ -85,7 +86,7 @@ class QueryReader:
         """The query in a sound, or in a part of it (seconds)."""
         path = name or (source if isinstance(source, bytes) else b"-")
         encoder = self.encoder
-        blocks = read_blocks(source, encoder.sample_rate, start=start, duration=duration)
+        blocks = reading.read_blocks(source, encoder.sample_rate, start=start, duration=duration)
         return self._embedded(path, cut(blocks, path, window=encoder.samples, hop=encoder.samples // 2))
 
     def _embedded(self, path: bytes, segments: Iterable[Segment]) -> Query:
@@ -100,11 +101,26 @@ class QueryReader:
         file.seek(0)
         if not first:
             raise AudioError("standard input: empty")
+        if first == MAGIC[:1]:
+            return [self._from_rows(file)]
         if not is_stream(first):
             return [self.from_sound(file, start, duration)]
         if start or duration is not None:
             raise UsageError("--start and --duration pick a part of a sound; standard input holds a stream")
         return self._from_records(StreamReader(file))
+
+    def _from_rows(self, file: BinaryIO) -> Query:
+        """The query whose segments are the rows of NPY arrays. They name no model, so only their width is checked."""
+        vectors = np.concatenate([np.zeros((0, self.footer.dimension), np.float32), *self._blocks(file)])
+        if not len(vectors):
+            raise AudioError("standard input: an array without rows: nothing to search for")
+        return Query(b"-", vectors, ())
+
+    def _blocks(self, file: BinaryIO) -> Iterator[Vector]:
+        for block in read_blocks(file):
+            if block.shape[1] != self.footer.dimension:
+                raise UsageError(f"the rows have {block.shape[1]} numbers, {self.library} {self.footer.dimension}")
+            yield block
 
     def _from_records(self, reader: StreamReader) -> list[Query]:
         if reader.header.stage == "segments":

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import DATA, noise, tone, write_sound
 from shell import sh
@@ -52,6 +53,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("in", "query", "kick", "a", "b"):
         write_sound(home / f"{name}.wav", tone(440, 4.0) + noise(4.0, amplitude=0.01))
     write_sound(home / "c.wav", noise(1.0))
+    np.save(home / "vectors.npy", np.eye(3, 8))
+    np.save(home / "query.npy", np.ones((1, 8)))
+    (home / "names.txt").write_text("a.wav\na.wav\nb.wav\n")
     write_sound(home / "forest.wav", noise(20.0))
     (home / "bin").mkdir()
     for name, program in STAND_INS.items():
