@@ -18,7 +18,7 @@ ENDINGS = sorted(ending.decode() for ending in EXTENSIONS)
 
 # What the value of an option or an argument is, by its placeholder: a kind of file, or nothing to complete.
 KINDS = {
-    "FILES|FOLDERS": "audio", "QUERY": "audio", "FILE[:DB]": "audio",
+    "FILES|FOLDERS": "audio", "QUERY": "audio", "SOUND": "audio", "FILE[:DB]": "audio",
     "LIBRARY": "idx", "MODEL": "onnx", "TASK.tsv": "tsv",
     "FILE": "any", "FILE|FOLDER": "any", "RECIPE": "any", "FOLDER": "folder",
 }  # fmt: skip

@@ -101,8 +101,8 @@ _qbe() {
             arguments='idx audio'
             case $before in
                 -k) kind='none' ;;
-                --like) kind='any' ;;
-                --unlike) kind='any' ;;
+                --like) kind='audio' ;;
+                --unlike) kind='audio' ;;
                 --weight) kind='none' ;;
                 --in) kind='none' ;;
                 --min-score) kind='none' ;;

@@ -37,8 +37,10 @@ def search(
         list[str] | None, typer.Argument(metavar="[QUERY]...", help="Sounds; '-': audio or a stream on stdin.")
     ] = None,
     k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="How many results.")] = 10,
-    like: Annotated[list[str] | None, typer.Option(metavar="FILE", help="A sound to be near.  [repeatable]")] = None,
-    unlike: Annotated[list[str] | None, typer.Option(metavar="FILE", help="A sound to shun.  [repeatable]")] = None,
+    like: Annotated[list[str] | None, typer.Option(metavar="SOUND", help="A sound to be near.  [repeatable]")] = None,
+    unlike: Annotated[
+        list[str] | None, typer.Option(metavar="SOUND", help="A sound to be far from.  [repeatable]")
+    ] = None,
     weight: Annotated[float, typer.Option(metavar="W", min=0, max=100, help="How much --unlike counts.")] = 0.5,
     inside: Annotated[
         list[str] | None, typer.Option("--in", metavar="GLOB", help="Only files under these paths.  [repeatable]")
