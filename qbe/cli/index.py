@@ -42,6 +42,8 @@ def index(
     """
     if (output is None) == (check is None):
         raise UsageError("name the library to write (-o LIBRARY), or one to verify (--check LIBRARY)")
+    if model is not None and paths is None:
+        raise UsageError("--model goes with --paths: a stream says itself which model it is from")
     if check is not None:
         return _check(check)
     header, embeddings, failed = _streamed() if paths is None else _named(paths, model)

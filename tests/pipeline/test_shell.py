@@ -267,6 +267,8 @@ def test_info_and_check(folder: Path, tmp_path: Path) -> None:
         ("qbe segment", "name files or folders"),
         ("qbe embed < /dev/null", "the stream is empty"),
         ("qbe index < /dev/null", "name the library to write"),
+        ("qbe index -o x.idx --model m.onnx < /dev/null", "--model goes with --paths"),
+        ("qbe embed --npy sounds/game | qbe index -o x.idx", "say which rows they are with --paths"),
         ("echo hello | qbe index -o x.idx", "is it a qbe stream"),
         ("qbe segment sounds/game/coin1.wav | qbe index -o x.idx", "holds segments; embeddings are needed"),
         ("qbe embed sounds/game/coin1.wav | qbe embed", "holds embeddings; segments are needed"),
