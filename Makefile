@@ -11,7 +11,7 @@ PREFIX ?= /usr/local
 demo: $(VENV)/demo/installed
 	$(QBE) embed tests/data/library | $(QBE) index -o demo.idx
 	@$(QBE) info demo.idx
-	$(QBE) search demo.idx tests/data/queries/stream.ogg tests/data/queries/cello.mp3 -k 5
+	$(QBE) search demo.idx tests/data/queries/stream.ogg tests/data/queries/snare.mp3 -k 4
 
 # Lint, types and all tests, with everything that development and training need.
 test: $(VENV)/test/installed

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from qbe.audio.reading import EXTENSIONS
-from qbe.cli import app
+from qbe.cli import app, help
 
 FOLDER = Path(__file__).parent
 HEAD = "# Written by generate.py from the command-line parser, do not edit."
@@ -18,7 +18,7 @@ ENDINGS = sorted(ending.decode() for ending in EXTENSIONS)
 
 # What the value of an option or an argument is, by its placeholder: a kind of file, or nothing to complete.
 KINDS = {
-    "FILES|FOLDERS": "audio", "QUERY": "audio", "FILE[:DB]": "audio",
+    "FILES|FOLDERS": "audio", "QUERY": "audio", "SOUND": "audio", "FILE[:DB]": "audio",
     "LIBRARY": "idx", "MODEL": "onnx", "TASK.tsv": "tsv",
     "FILE": "any", "PATHS": "any", "FILE|FOLDER": "any", "RECIPE": "any", "FOLDER": "folder",
 }  # fmt: skip
@@ -50,18 +50,17 @@ def commands() -> list[Command]:
 
 
 def _command(name: str, parser: Any) -> Command:
-    options = [_option(p) for p in parser.params if p.param_type_name == "option"]
+    options = [_option(option) for option in help.options(parser)]
     options.append(Option(["--help"], "Show a short help.", None, []))
     arguments = [_kind(p.metavar) for p in parser.params if p.param_type_name == "argument"]
-    return Command(name, parser.help.partition("\n")[0], options, arguments)
+    return Command(name, help.purpose(parser), options, arguments)
 
 
 def _option(parameter: Any) -> Option:
-    choices = [str(getattr(choice, "value", choice)) for choice in getattr(parameter.type, "choices", None) or []]
     kind = None if parameter.is_flag else _kind(parameter.metavar or "")
     if "--model" in parameter.opts:
         kind = "onnx"
-    return Option(list(parameter.opts), parameter.help.partition("  [")[0], kind, choices)
+    return Option(list(parameter.opts), parameter.help.partition("  [")[0], kind, help.choices(parameter))
 
 
 def _kind(placeholder: str) -> str:

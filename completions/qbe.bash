@@ -25,12 +25,12 @@ _qbe() {
     local options='' valued=' ' arguments='' kind='' place=-1 k
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "bench deform embed eval index info search segment train --help --version" -- "$current"))
+        COMPREPLY=($(compgen -W "bench deform dups embed eval index info search segment train --help --version" -- "$current"))
         return
     fi
     case $command in
         bench)
-            options='--trees -k --queries --seed --plot --json -q --quiet --help'
+            options='--trees -k --queries --seed --plot --json -0 --null -q --quiet -v --verbose --help'
             valued=' --trees -k --queries --seed --plot '
             arguments='idx'
             case $before in
@@ -58,8 +58,16 @@ _qbe() {
                 --files-from) kind='any' ;;
                 *) ;;
             esac ;;
+        dups)
+            options='--min-score --json -0 --null -q --quiet -v --verbose --help'
+            valued=' --min-score '
+            arguments='idx'
+            case $before in
+                --min-score) kind='none' ;;
+                *) ;;
+            esac ;;
         embed)
-            options='--files-from -0 --null --model --hop --keep-silence --new --jobs --npy -q --quiet --help'
+            options='--files-from -0 --null --model --hop --keep-silence --new --jobs --npy -q --quiet -v --verbose --help'
             valued=' --files-from --model --hop --new --jobs '
             arguments='audio'
             case $before in
@@ -71,7 +79,7 @@ _qbe() {
                 *) ;;
             esac ;;
         eval)
-            options='--labels --model --baseline --root --json -q --quiet --help'
+            options='--labels --model --baseline --root --json -0 --null -q --quiet -v --verbose --help'
             valued=' --labels --model --baseline --root '
             arguments='none'
             case $before in
@@ -82,28 +90,35 @@ _qbe() {
                 *) ;;
             esac ;;
         index)
-            options='-o --output --append --remove --trees --check --help'
-            valued=' -o --output --trees --check '
+            options='-o --output --append --remove --trees --check --paths --model -q --quiet -v --verbose --help'
+            valued=' -o --output --trees --check --paths --model '
             arguments='any'
             case $before in
                 -o|--output) kind='idx' ;;
                 --trees) kind='none' ;;
                 --check) kind='idx' ;;
+                --paths) kind='any' ;;
+                --model) kind='onnx' ;;
                 *) ;;
             esac ;;
         info)
-            options='--json --help'
+            options='--json -0 --null --help'
             valued='  '
             arguments='idx'
             case $before in
                 *) ;;
             esac ;;
         search)
-            options='-k --segments --start --duration --candidates --recall --exact --include-self --play --model --json -0 --null --help'
-            valued=' -k --start --duration --candidates --recall --model '
+            options='-k --like --unlike --weight --in --min-score --unique --segments --start --duration --candidates --recall --exact --include-self --play --model --json -0 --null -q --quiet -v --verbose --help'
+            valued=' -k --like --unlike --weight --in --min-score --start --duration --candidates --recall --model '
             arguments='idx audio'
             case $before in
                 -k) kind='none' ;;
+                --like) kind='audio' ;;
+                --unlike) kind='audio' ;;
+                --weight) kind='none' ;;
+                --in) kind='none' ;;
+                --min-score) kind='none' ;;
                 --start) kind='none' ;;
                 --duration) kind='none' ;;
                 --candidates) kind='none' ;;
@@ -112,7 +127,7 @@ _qbe() {
                 *) ;;
             esac ;;
         segment)
-            options='--files-from -0 --null --hop --keep-silence --help'
+            options='--files-from -0 --null --hop --keep-silence -q --quiet -v --verbose --help'
             valued=' --files-from --hop '
             arguments='audio'
             case $before in

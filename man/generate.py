@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from qbe.cli import app
+from qbe.cli import app, help
 
 FOLDER = Path(__file__).parent
 BEGIN, END = '.\\" options: written by generate.py, do not edit\n', '.\\" end of options\n'
@@ -30,18 +30,11 @@ def escaped(text: str) -> str:
 def options(command: Any) -> str:
     """The OPTIONS section of a page."""
     lines = [".SH OPTIONS\n"]
-    for parameter in command.params:
-        if parameter.param_type_name == "option":
-            names = ", ".join(f"\\fB{escaped(name)}\\fR" for name in parameter.opts)
-            value = "" if parameter.is_flag else f" \\fI{escaped(placeholder(parameter))}\\fR"
-            lines += [".TP\n", f"{names}{value}\n", f"{escaped(parameter.help)}\n"]
+    for option in help.options(command):
+        names = ", ".join(f"\\fB{escaped(name)}\\fR" for name in option.opts)
+        value = help.placeholder(option) and f" \\fI{escaped(help.placeholder(option))}\\fR"
+        lines += [".TP\n", f"{names}{value}\n", f"{escaped(help.described(option))}\n"]
     return "".join(lines)
-
-
-def placeholder(parameter: Any) -> str:
-    """What stands for the value of an option."""
-    choices = getattr(parameter.type, "choices", None)
-    return "|".join(str(getattr(choice, "value", choice)) for choice in choices) if choices else parameter.metavar
 
 
 def page(command: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,13 +12,18 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+
+# Else it keeps a database in the user's cache and sends reports. Read when it is loaded.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
+from qbe.bounded import read_whole
 from qbe.errors import ModelError, display
-from qbe.streams.records import Audio, Embedding, Header, Segment, Vector
+from qbe.streams.records import MAX_DIMENSION, MAX_RATE, MIN_RATE, NORM_ERROR, Audio, Embedding, Header, Segment, Vector
 
 BATCH = 16
 JOBS = 2
+MAX_SAMPLES = 1 << 22  # more would be no segment but a whole recording
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,10 @@ class Encoder:
             vectors: Vector = self.session.run(["embedding"], {"audio": audio})[0]
         except Exception as error:  # onnxruntime has no common base class of its own
             raise ModelError(f"model {self.name} fails: {_first_line(error)}") from None
+        if vectors.shape != (len(audio), self.dimension) or not np.isfinite(vectors).all():
+            raise ModelError(f"model {self.name} gives embeddings that are not numbers (NaN or infinite)")
+        if np.abs(np.linalg.norm(vectors.astype(np.float64), axis=1) - 1).max(initial=0) > NORM_ERROR:
+            raise ModelError(f"model {self.name} gives embeddings whose length is not 1; not a qbe model")
         return vectors
 
     def embeddings(self, segments: Iterable[Segment], jobs: int = JOBS) -> Iterator[Embedding]:
@@ -87,7 +97,8 @@ def open_encoder(path: str | None) -> Encoder:
     file = Path(path) if path else default_model()
     name = display(bytes(file))
     try:
-        return load_encoder(file.read_bytes(), name)
+        with open(file, "rb") as opened:
+            return load_encoder(read_whole(opened, name, ModelError), name)
     except OSError as error:
         raise ModelError(f"{name}: no model can be read ({error.strerror})") from None
 
@@ -97,6 +108,8 @@ def load_encoder(model: bytes, name: str = "model") -> Encoder:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # parallel over batches instead: nothing is lost to waiting
     options.log_severity_level = 4
+    # A model that names other files would else be given them from the current folder.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # as above
@@ -106,6 +119,8 @@ def load_encoder(model: bytes, name: str = "model") -> Encoder:
         rate, samples, dimension = (int(metadata[key]) for key in ("sample_rate", "samples", "dimension"))
     except (KeyError, ValueError):
         raise ModelError(f"{name}: its metadata lacks sample_rate, samples or dimension; not a qbe model") from None
+    if not (MIN_RATE <= rate <= MAX_RATE and 0 < samples <= MAX_SAMPLES and 0 < dimension <= MAX_DIMENSION):
+        raise ModelError(f"{name}: {samples} samples at {rate} Hz to {dimension} numbers; not a qbe model")
     _check_contract(session, name, samples, dimension)
     sha256 = hashlib.sha256(model).hexdigest()
     return Encoder(session, sha256, metadata.get("name", name), rate, samples, dimension)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.audio.reading import LONGEST
+from qbe.bounded import read_whole
 from qbe.errors import TaskError, display
 from qbe.streams.records import Vector
 
@@ -68,8 +70,9 @@ def read_task(path: str) -> Task:
     """
     file = display(os.fsencode(path))
     try:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-            task = Task(file, _items(lines, file))
+        with open(path, "rb") as opened:
+            text = read_whole(opened, file, TaskError).decode("utf-8-sig", "surrogateescape")
+        task = Task(file, _items(io.StringIO(text, newline=""), file))
     except OSError as error:
         raise TaskError(f"{file}: no task can be read ({error.strerror})") from None
     except csv.Error as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -10,21 +10,46 @@ from typing import BinaryIO
 
 import numpy as np
 
-from qbe.audio.reading import read_blocks
+from qbe.audio import reading
 from qbe.audio.segmentation import cut
 from qbe.encoder import Encoder, open_encoder
 from qbe.errors import AudioError, ModelError, UsageError, display
 from qbe.index.file import Footer
+from qbe.streams.blocks import MAGIC, read_blocks
 from qbe.streams.framing import StreamReader, is_stream, model_label
 from qbe.streams.records import Segment, Vector
+
+SMALLEST = 1e-6  # a vector that is shorter points nowhere
 
 
 @dataclass(frozen=True)
 class Query:
-    """path : the bytes of the name; vectors : float32 [Q, D], its segments in their order"""
+    """path : the bytes of the name; vectors : float32 [Q, D], its segments in their order; files : that it came from"""
 
     path: bytes
     vectors: Vector
+    files: tuple[bytes, ...]
+
+
+def blend(likes: Sequence[Query], unlikes: Sequence[Query], weight: float) -> Query:
+    """A query of one vector: the mean of `likes`, less `weight` times the mean of `unlikes`, of length one.
+
+    Every sound counts alike, as the mean of its segments' vectors, of length one. UsageError where nothing is left.
+    """
+    vector = np.mean([_centre(query) for query in likes], axis=0)
+    if unlikes:
+        vector = vector - weight * np.mean([_centre(query) for query in unlikes], axis=0)
+    length = float(np.linalg.norm(vector))
+    if length < SMALLEST:
+        raise UsageError(f"--like and --unlike cancel each other out at --weight {weight:g}")
+    name = b" - ".join([b" + ".join(query.path for query in likes), *(query.path for query in unlikes)])
+    files = tuple(file for query in (*likes, *unlikes) for file in query.files)
+    return Query(name, (vector / length).astype(np.float32)[None], files)
+
+
+def _centre(query: Query) -> Vector:
+    mean: Vector = query.vectors.mean(axis=0, dtype=np.float64)
+    return mean / max(SMALLEST, float(np.linalg.norm(mean)))
 
 
 def check_model(footer: Footer, library: str, name: str | None, sha256: str | None) -> None:
@@ -62,14 +87,14 @@ class QueryReader:
         """The query in a sound, or in a part of it (seconds)."""
         path = name or (source if isinstance(source, bytes) else b"-")
         encoder = self.encoder
-        blocks = read_blocks(source, encoder.sample_rate, start=start, duration=duration)
+        blocks = reading.read_blocks(source, encoder.sample_rate, start=start, duration=duration)
         return self._embedded(path, cut(blocks, path, window=encoder.samples, hop=encoder.samples // 2))
 
     def _embedded(self, path: bytes, segments: Iterable[Segment]) -> Query:
         vectors = [embedding.vector for embedding in self.encoder.embeddings(segments)]
         if not vectors:
             raise AudioError(f"{display(path)}: only digital silence: nothing to search for")
-        return Query(path, np.stack(vectors))
+        return Query(path, np.stack(vectors), (path,))
 
     def from_stream(self, file: BinaryIO, start: float = 0.0, duration: float | None = None) -> list[Query]:
         """The queries in audio, or in a stream of segments or embeddings (one a file), from a seekable file."""
@@ -77,11 +102,26 @@ class QueryReader:
         file.seek(0)
         if not first:
             raise AudioError("standard input: empty")
+        if first == MAGIC[:1]:
+            return [self._from_rows(file)]
         if not is_stream(first):
             return [self.from_sound(file, start, duration)]
         if start or duration is not None:
             raise UsageError("--start and --duration pick a part of a sound; standard input holds a stream")
         return self._from_records(StreamReader(file))
+
+    def _from_rows(self, file: BinaryIO) -> Query:
+        """The query whose segments are the rows of NPY arrays. They name no model, so only their width is checked."""
+        vectors = np.concatenate([np.zeros((0, self.footer.dimension), np.float32), *self._blocks(file)])
+        if not len(vectors):
+            raise AudioError("standard input: an array without rows: nothing to search for")
+        return Query(b"-", vectors, ())
+
+    def _blocks(self, file: BinaryIO) -> Iterator[Vector]:
+        for block in read_blocks(file):
+            if block.shape[1] != self.footer.dimension:
+                raise UsageError(f"the rows have {block.shape[1]} numbers, {self.library} {self.footer.dimension}")
+            yield block
 
     def _from_records(self, reader: StreamReader) -> list[Query]:
         if reader.header.stage == "segments":
@@ -90,4 +130,4 @@ class QueryReader:
             return [self._embedded(path, group) for path, group in cuts]
         check_model(self.footer, self.library, reader.header.name, reader.header.model)
         groups = groupby(reader.embeddings(), lambda embedding: embedding.path)
-        return [Query(path, np.stack([embedding.vector for embedding in group])) for path, group in groups]
+        return [Query(path, np.stack([embedding.vector for embedding in group]), (path,)) for path, group in groups]

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain, islice
 
 import numpy as np
@@ -15,8 +14,8 @@ import numpy as np
 from qbe.audio.reading import read_blocks
 from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, cut
 from qbe.baselines import FEATURES, best_variant
-from qbe.encoder import BATCH, JOBS, Encoder, open_encoder
-from qbe.errors import AudioError, ModelError, OnError, display
+from qbe.encoder import BATCH, JOBS, open_encoder
+from qbe.errors import AudioError, OnError, display
 from qbe.evaluation import Part, Retrieval, retrieval
 from qbe.streams.records import Audio, Segment, Vector
 
@@ -42,15 +41,7 @@ def model_system(path: str | None) -> System:
     """The model in an ONNX file, called as the file; None: the default model. Raises as `open_encoder`."""
     encoder = open_encoder(path)
     name = display(os.fsencode(path)) if path else "default"
-    return System(name, encoder.sample_rate, encoder.samples, partial(_embed_finite, encoder), retrieval)
-
-
-def _embed_finite(encoder: Encoder, audio: Audio) -> Vector:
-    """ModelError for a vector that cannot be ranked: its order would be the task's, which often is that of labels."""
-    vectors = encoder.embed(audio)
-    if not np.isfinite(vectors).all():
-        raise ModelError(f"model {encoder.name} gives embeddings that are not numbers (NaN or infinite)")
-    return vectors
+    return System(name, encoder.sample_rate, encoder.samples, encoder.embed, retrieval)
 
 
 def baseline_system(name: str) -> System:

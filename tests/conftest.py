@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from qbe.encoder import Encoder, open_encoder
 from qbe.streams.records import Audio
 
 DATA = Path(__file__).parent / "data"
+ROOT = Path(__file__).parents[1]
 RATE = 16_000
 
 
@@ -42,6 +46,17 @@ def write_sound(path: Path, audio: Audio, rate: int = RATE, **options: str) -> P
     """A sound file, 16-bit WAV unless said otherwise."""
     soundfile.write(path, audio, rate, **options)
     return path
+
+
+def loaded(path: str) -> ModuleType:
+    """A script of the repository as a module."""
+    spec = importlib.util.spec_from_file_location(path.replace("/", "_").removesuffix(".py"), ROOT / path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

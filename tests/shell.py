@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -39,10 +40,13 @@ def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
         time.sleep(0.02)
 
 
-def in_terminal(command: str, cwd: Path) -> tuple[int, str]:
-    """Exit code and what a person sees, with stdin, stdout and stderr on a terminal of 100 columns."""
+def in_terminal(command: str, cwd: Path, **variables: str) -> tuple[int, str]:
+    """Exit code and what a person sees, with stdin, stdout and stderr on a terminal of 100 columns.
+
+    variables : of the environment
+    """
     reader, terminal = pty.openpty()
-    environment = {**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "100"}
+    environment = {**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "100", **variables}
     process = subprocess.Popen(
         ["bash", "-c", command], cwd=cwd, env=environment, stdin=terminal, stdout=terminal, stderr=terminal
     )
@@ -55,6 +59,29 @@ def in_terminal(command: str, cwd: Path) -> tuple[int, str]:
         pass
     os.close(reader)
     return process.wait(), shown.decode()
+
+
+def interrupted(command: str, cwd: Path, until: str) -> tuple[int, str]:
+    """Exit code and what a person sees who presses Ctrl-C as soon as `until` is shown."""
+    child, terminal = pty.fork()
+    if child == 0:  # with the terminal as its own, so that Ctrl-C reaches it
+        os.chdir(cwd)
+        os.execvpe("bash", ["bash", "-c", f"exec {command}"], {**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "100"})
+    settings, shown = termios.tcgetattr(terminal), b""
+    pressed = False
+    try:
+        while chunk := os.read(terminal, 4096):
+            shown += chunk
+            if not pressed and until.encode() in shown:
+                os.write(terminal, b"\x03")
+                pressed = True
+    except OSError:
+        pass
+    _, status = os.waitpid(child, 0)
+    assert pressed, shown
+    assert termios.tcgetattr(terminal) == settings
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(status), shown.decode()
 
 
 def peak_memory(command: str, cwd: Path) -> float:

@@ -48,8 +48,9 @@ class Audition:
     warn: Callable[[str], None]
     tell: Tell | None
 
-    def _deformed(self, sources: list[Source]) -> Iterator[Deformed]:
+    def _deformed(self, sources: list[Source], on_turn: Callable[[int], None] = lambda _: None) -> Iterator[Deformed]:
         for index, source in enumerate(sources):
+            on_turn(index)
             path = source if isinstance(source, bytes) else b"-"
             try:
                 sound = open_sound(source)
@@ -83,9 +84,10 @@ class Audition:
         for item in self._deformed(sources):
             write_wav(out, item.sound, self._blocks(item))
 
-    def write(self, sources: list[Source], output: str) -> None:
+    def write(self, sources: list[Source], output: str, on_turn: Callable[[int], None] = lambda _: None) -> None:
         """Write to a file, or into a folder (one that is there, or a name that ends in a slash) under telling names.
 
+        on_turn : called when a source's turn comes, with how many are through
         UsageError where an input would be overwritten, or several sounds would go into one file.
         """
         is_folder = os.path.isdir(output) or output.endswith("/")
@@ -96,7 +98,7 @@ class Audition:
         if is_folder:
             os.makedirs(output, exist_ok=True)
         taken: set[bytes] = set()
-        for item in self._deformed(sources):
+        for item in self._deformed(sources, on_turn):
             path = self._name(item, os.fsencode(output), taken) if is_folder else os.fsencode(output)
             if any(isinstance(source, bytes) and same_file(source, path) for source in sources):
                 raise UsageError(f"{display(path)}: is an input: choose another name")

@@ -12,14 +12,14 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
+from qbe.bounded import read_whole
 from qbe.errors import AudioError, OnError, display
-from qbe.streams.records import Audio
+from qbe.streams.records import MAX_RATE, MIN_RATE, Audio
 
 BLOCK_SECONDS = 2.0
 SHORTFALL_SECONDS = 0.5  # MP3 and Vorbis files may promise a little more than they hold
 SIZE_CLAIM = re.compile(r"\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")
 UNKNOWN_SIZE = 0x7FFF0000  # what a program writes into a header that goes down a pipe
-MIN_RATE, MAX_RATE = 100, 1_000_000
 LONGEST = 1e9  # seconds; what lies beyond is a slip, and no number of samples
 
 # libsndfile's containers under the endings people give them; headerless "raw" cannot be recognised.
@@ -50,8 +50,13 @@ def _walk(folder: bytes, on_error: OnError) -> Iterator[bytes]:
     for directory, folders, files in os.walk(folder, onerror=unlisted):
         folders.sort()
         for name in sorted(files):
-            if name.rpartition(b".")[2].lower() in EXTENSIONS:
-                yield os.path.join(directory, name)
+            path = os.path.join(directory, name)
+            if name.rpartition(b".")[2].lower() not in EXTENSIONS:
+                continue
+            if os.path.isfile(path) or not os.path.exists(path):  # a link to nowhere is told by whoever opens it
+                yield path
+            else:  # a pipe that no one writes to would keep us waiting
+                on_error(AudioError(f"{display(path)}: not a file"))
 
 
 def read_blocks(
@@ -93,11 +98,14 @@ def open_file(source: bytes | BinaryIO) -> soundfile.SoundFile:
 
 
 def _seekable(path: bytes) -> bytes | BinaryIO:
-    """The path itself, or the whole content of a pipe. Its OSError says why."""
+    """The path itself, or the whole content of a pipe. Its OSError says why; AudioError for what is neither."""
     with open(path, "rb") as file:
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        mode = os.fstat(file.fileno()).st_mode
+        if stat.S_ISREG(mode):
             return path
-        return io.BytesIO(file.read())
+        if stat.S_ISFIFO(mode):
+            return io.BytesIO(read_whole(file, display(path), AudioError))
+    raise AudioError(f"{display(path)}: neither a file nor a pipe")
 
 
 def _reason(error: Exception) -> str:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
-from typing import NoReturn
+from contextlib import redirect_stdout
+from typing import Any, NoReturn
 
 import typer
 
-from qbe.cli import bench, deform, embed, eval, index, info, search, segment, train
+# In the order of the help.
+from qbe.cli import segment, deform, embed, index, search, dups, info, bench, train, eval  # isort: skip
 from qbe.cli.app import app
 from qbe.cli.outputs import say
 from qbe.errors import QbeError
 
-__all__ = ["app", "bench", "deform", "embed", "eval", "index", "info", "main", "search", "segment", "train"]
+__all__ = ["app", "bench", "deform", "dups", "embed", "eval", "index", "info", "main", "search", "segment", "train"]
 
-FAILED, INTERRUPTED, PIPE_CLOSED, TERMINATED = 2, 130, 141, 143
+FAILED, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
+STOPPED = 128  # and the number of the signal
 
 # The parser's own errors; Typer exports only this one of the family.
 PARSER_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
@@ -24,8 +28,9 @@ PARSER_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command line and exit with its code."""
+    _open_closed()
     _silence_decoders()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # as an exception: temporary files are removed
+    _heed_signals()
     code = run(arguments)
     try:
         sys.stdout.flush()
@@ -34,18 +39,46 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
+def _open_closed() -> None:
+    """Open standard files that are closed, so that using them fails: the next file opened would take their place."""
+    for descriptor, flags in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, flags)
+    # Buffered also where $PYTHONUNBUFFERED asks for less, and able to write names in locales that lack their letters.
+    encoding = sys.stdout.encoding if sys.stdout else None
+    sys.stdout = os.fdopen(1, "w", encoding=encoding, errors="backslashreplace", closefd=False)
+
+
 def _silence_decoders() -> None:
     """Keep Python's messages on stderr and drop those that C libraries print there (libmpg123, of every odd frame)."""
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
+def _heed_signals() -> None:
+    """Make exceptions of signals, so that temporary files are removed; no second Ctrl-C can keep that from happening.
+
+    A signal that was ignored when the program started stays so.
+    """
+
+    def interrupt(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda number, _: sys.exit(STOPPED + number))
+
+
 def run(arguments: list[str] | None = None) -> int:
     """The exit code of one command line; messages have gone to stderr."""
     try:
-        # Typer only parses, and hands back the work: it would turn a closed pipe into exit code 1.
-        work = app(args=arguments, prog_name="qbe", standalone_mode=False)
-        return work() if callable(work) else int(work or 0)
+        work = _parsed(arguments)
+        return int(work() if callable(work) else work or 0)
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
@@ -56,6 +89,14 @@ def run(arguments: list[str] | None = None) -> int:
         return _failed("not enough memory")
     except PARSER_ERROR as error:
         return _failed(f"{error.format_message()} (`{_command(error)} --help` tells more)")  # type: ignore[attr-defined]
+
+
+def _parsed(arguments: list[str] | None) -> Any:
+    """The work that a command line asks for. Typer only parses, and prints help: it would turn a closed pipe into 1."""
+    with redirect_stdout(io.StringIO()) as printed:
+        work = app(args=arguments, prog_name="qbe", standalone_mode=False)
+    print(printed.getvalue(), end="")
+    return work
 
 
 def _command(error: Exception) -> str:

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+
+from qbe.cli.help import Command, Group
 
 app = typer.Typer(
     name="qbe",
-    help="Find sounds by example. Subcommands read and write streams: join them with pipes.",
-    epilog="Example: qbe embed ~/samples | qbe index -o lib.idx; qbe search lib.idx query.wav -k 10",
+    cls=Group,
+    help="Find sounds by example",
+    epilog="qbe embed ~/samples | qbe index -o lib.idx    # a library of your sounds\n"
+    "qbe search lib.idx query.wav                  # which sound like this one?\n",
     add_completion=False,
     rich_markup_mode=None,  # plain help: rich is not loaded for it
     pretty_exceptions_enable=False,
@@ -29,7 +32,9 @@ def _qbe(version: Annotated[bool, typer.Option("--version", help="Print the vers
         raise typer.Exit
 
 
-def command(name: str, cls: type[TyperCommand] | None = None) -> Callable[[Callable[..., int]], Callable[..., int]]:
+def command(
+    name: str, *examples: str, cls: type[Command] = Command
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Register a subcommand. Parsing gives back the work, ready to call; it returns the exit code."""
 
     def register(function: Callable[..., int]) -> Callable[..., int]:
@@ -37,7 +42,7 @@ def command(name: str, cls: type[TyperCommand] | None = None) -> Callable[[Calla
         def parsed(**arguments: Any) -> Callable[[], int]:
             return functools.partial(function, **arguments)
 
-        app.command(name, cls=cls)(parsed)
+        app.command(name, cls=cls, epilog="\n".join(examples))(parsed)
         return function
 
     return register
@@ -46,9 +51,7 @@ def command(name: str, cls: type[TyperCommand] | None = None) -> Callable[[Calla
 Inputs = Annotated[
     list[str] | None, typer.Argument(metavar="[FILES|FOLDERS]...", help="Sounds; folders are searched recursively.")
 ]
-FilesFrom = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Read the names of sounds from FILE, one a line ('-': stdin).")
-]
+FilesFrom = Annotated[str | None, typer.Option(metavar="FILE", help="Names of sounds, one a line; '-': stdin.")]
 NullNames = Annotated[bool, typer.Option("-0", "--null", help="Names in --files-from end in NUL, not newline.")]
 NullLines = Annotated[bool, typer.Option("-0", "--null", help="End output lines with NUL, not newline.")]
 Hop = Annotated[
@@ -58,4 +61,5 @@ KeepSilence = Annotated[bool, typer.Option("--keep-silence", help="Keep windows 
 Model = Annotated[str | None, typer.Option(metavar="FILE", help="ONNX model.  [default: the one in the package]")]
 Jobs = Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Batches that are embedded at a time.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress on the terminal.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say in the end what was done, and how fast.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]

@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qbe.cli.app import Json, Quiet, command
-from qbe.cli.outputs import is_terminal, print_table, progress, write_json, write_lines
+from qbe.cli.app import Json, NullLines, Quiet, Verbose, command
+from qbe.cli.outputs import Output
+from qbe.cli.progress import progress
 from qbe.errors import UsageError
 
 if TYPE_CHECKING:
-    from qbe.cli.outputs import Cell
+    from qbe.cli.outputs import Row
     from qbe.index.benchmark import Point
 
 MOST_TREES = 64
 
 
-@command("bench")
+@command("bench", "qbe bench lib.idx --trees 1,2,4 --plot bench.svg")
 def bench(
     library: Annotated[str, typer.Argument(metavar="LIBRARY")],
     trees: Annotated[str, typer.Option(metavar="N,N...", help="Build it anew with so many.  [default: as it is]")] = "",
@@ -26,14 +27,14 @@ def bench(
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the queries that are drawn.")] = 0,
     plot: Annotated[str | None, typer.Option(metavar="FILE", help="Draw recall against speed, as SVG.")] = None,
     as_json: Json = False,
+    null: NullLines = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
-    """Measure how many of the k best segments of a library are found, and how fast, by how many are scored.
+    """Measure how many of the best are found, and how fast.
 
-    A query is a stored segment, mixed with one of its nearest neighbours in other files. For programs a line is: trees,
-    candidates, recall, queries per second; parted by tabs. Exact search stands beside each number of trees.
-
-    Example: qbe bench lib.idx --trees 1,2,4 --plot bench.svg
+    A query is a stored segment, mixed with one of its nearest neighbours in other files. Beside each number of trees
+    stands exact search.
     """
     from qbe.index.benchmark import benchmark, plot_benchmark
     from qbe.index.library import open_library
@@ -43,11 +44,11 @@ def bench(
     opened = open_library(library)
     figure = new_figure(7, 5) if plot is not None else None
     points: list[Point] = []
-    with progress("bench", None, quiet) as update:
+    with progress("bench", None, quiet=quiet, verbose=verbose) as update:
         for point in benchmark(opened, numbers, k, queries, seed):
             points.append(point)
             update(len(points), f"{point.trees} trees, {_candidates(point)}: recall {point.recall:.3f}")
-    _show(points, k, as_json)
+    Output(as_json, null).write(map(_row, points))
     if plot is not None and figure is not None:
         plot_benchmark(plot, figure, points, k)
     return 0
@@ -64,14 +65,10 @@ def _candidates(point: Point) -> int | str:
     return "exact" if point.candidates is None else point.candidates
 
 
-def _show(points: list[Point], k: int, as_json: bool) -> None:
-    rows: list[tuple[Cell, ...]] = [
-        (point.trees, _candidates(point), round(point.recall, 4), round(point.speed, 1)) for point in points
-    ]
-    if as_json:
-        names = ("trees", "candidates", "recall", "queries_per_second")
-        write_json(dict(zip(names, row, strict=True)) for row in rows)
-    elif is_terminal():
-        print_table("", (" trees", " candidates", f" recall@{k}", " queries/s"), rows)
-    else:
-        write_lines(rows)
+def _row(point: Point) -> Row:
+    return {
+        "trees": point.trees,
+        "candidates": _candidates(point),
+        "recall": point.recall,
+        "queries_per_second": round(point.speed),
+    }

@@ -6,18 +6,19 @@ import io
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from qbe.cli.app import FilesFrom, Inputs, NullNames, Quiet, command
-from qbe.cli.inputs import sound_files, stdin
+from qbe.cli.help import Command
+from qbe.cli.inputs import sound_files, stdin, whole_stdin
 from qbe.cli.outputs import Report, is_terminal, say, stdout_stream
+from qbe.cli.progress import progress
 
 if TYPE_CHECKING:
     from qbe.audio.chain import Step, Tell
     from qbe.streams.records import Deformation
 
 
-class InOrder(TyperCommand):
+class InOrder(Command):
     """Keeps the words of the command line: Typer forgets the order of different options."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -25,7 +26,13 @@ class InOrder(TyperCommand):
         return super().parse_args(ctx, args)
 
 
-@command("deform", cls=InOrder)
+@command(
+    "deform",
+    "qbe deform --pitch +2 in.wav",
+    "qbe deform --stretch 1.5 --noise 20 *.wav -o deformed/",
+    "qbe deform --pitch 3 kick.wav | qbe search lib.idx -",
+    cls=InOrder,
+)
 def deform(
     context: typer.Context,
     inputs: Inputs = None,
@@ -54,15 +61,10 @@ def deform(
     null: NullNames = False,
     quiet: Quiet = False,
 ) -> int:
-    """Change the pitch, the tempo and more of sounds, in the order of the options, each as often as you like.
+    """Change the pitch, the tempo and more of sounds.
 
-    Without -o: played on a terminal, else WAV on stdout. A stream of segments on stdin comes out as one.
-
-    Examples: qbe deform --pitch +2 in.wav
-
-    qbe deform --stretch 1.5 --noise 20 *.wav -o deformed/
-
-    qbe deform --pitch 3 a.wav | qbe search lib.idx -
+    In the order of the options, each as often as you like. Without -o: played on a terminal, else WAV on stdout. A
+    stream of segments on stdin comes out as one.
     """
     from qbe.audio.auditioning import Audition
     from qbe.streams.framing import is_stream
@@ -75,10 +77,11 @@ def deform(
         source: Any = stdin()
         if is_stream(source.peek(1)):
             return _stream(source, steps, seed, tell)
-        paths = [io.BytesIO(source.read())]
+        paths = [io.BytesIO(whole_stdin())]
     audition = Audition(steps, seed, limit=limit, report=report, warn=say, tell=tell)
     if output is not None:
-        audition.write(paths, output)
+        with progress("deform", len(paths), quiet=quiet) as update:
+            audition.write(paths, output, lambda done: update(done, f"{done} of {len(paths)} files"))
     elif is_terminal():
         audition.play(paths)
     else:

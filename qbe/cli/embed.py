@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qbe.cli.app import FilesFrom, Hop, Inputs, Jobs, KeepSilence, Model, NullNames, Quiet, command
+from qbe.cli.app import FilesFrom, Hop, Inputs, Jobs, KeepSilence, Model, NullNames, Quiet, Verbose, command
 from qbe.cli.inputs import sound_files, stdin, window_hop
-from qbe.cli.outputs import Report, Update, progress, say, stdout_stream
+from qbe.cli.outputs import Report, say, stdout_stream
+from qbe.cli.progress import progress, watched
 from qbe.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from qbe.encoder import Encoder
-    from qbe.streams.records import Embedding, File
+    from qbe.streams.records import File
 
 
-@command("embed")
+@command(
+    "embed",
+    "qbe embed ~/samples | qbe index -o lib.idx",
+    "find . -name '*.wav' -print0 | qbe embed --files-from - -0 > wavs.emb",
+    "qbe embed --new lib.idx ~/samples | qbe index --append -o lib.idx",
+)
 def embed(
     inputs: Inputs = None,
     files_from: FilesFrom = None,
@@ -35,14 +38,11 @@ def embed(
     jobs: Jobs = 2,
     npy: Annotated[bool, typer.Option("--npy", help="NPY blocks [n, D], one a file, not records.")] = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
-    """Turn sounds, or a stream of segments on stdin, into a stream of embeddings on stdout, in their order.
+    """Turn sounds into embeddings, the numbers that are compared.
 
-    Examples: qbe embed ~/samples | qbe index -o lib.idx
-
-    find . -name '*.wav' -print0 | qbe embed --files-from - -0 > all.emb
-
-    qbe embed --new lib.idx ~/samples | qbe index --append -o lib.idx
+    Takes sounds, or a stream of segments on stdin; a stream of embeddings goes to stdout, in the same order.
     """
     from qbe.audio.segmentation import segments
     from qbe.encoder import open_encoder
@@ -73,8 +73,8 @@ def embed(
         reader, total = StreamReader(stdin(), "segments"), None
         encoder.check_rate(reader.header.sample_rate)
         source, ended = reader.segments(), reader.files
-    with progress("embed", total, quiet) as update:
-        embeddings = _watched(encoder.embeddings(source, jobs), encoder.sample_rate, update)
+    with progress("embed", total, quiet=quiet, verbose=verbose) as update:
+        embeddings = watched(encoder.embeddings(source, jobs), encoder.sample_rate, update, total)
         if npy:
             write_blocks(out, embeddings)
         else:
@@ -100,17 +100,3 @@ def _unknown(paths: list[bytes], library: str, encoder: Encoder) -> list[bytes]:
     check_model(opened.footer, library, encoder.name, encoder.sha256)
     known = {path: File(path, size, mtime) for path, size, mtime in opened.states()}
     return [path for path in paths if path not in known or file_state(path) != known[path]]
-
-
-def _watched(embeddings: Iterator[Embedding], sample_rate: int, update: Update) -> Iterator[Embedding]:
-    """The same embeddings; on the way, files done, hours of audio and speed go to the progress bar."""
-    began = time.monotonic()
-    files, path, reached, samples = -1, None, 0, 0
-    for embedding in embeddings:
-        if embedding.path != path:
-            path, reached, files = embedding.path, 0, files + 1
-        end = embedding.start + embedding.length
-        samples, reached = samples + max(0, end - reached), max(reached, end)
-        seconds = samples / sample_rate
-        update(files, f"{files} files, {seconds / 3600:.2f} h, {seconds / (time.monotonic() - began):.0f}x real time")
-        yield embedding

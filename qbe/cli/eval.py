@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from qbe.cli.app import Json, Quiet, command
-from qbe.cli.outputs import Report, is_terminal, print_table, progress, say, write_json, write_lines
+from qbe.cli.app import Json, NullLines, Quiet, Verbose, command
+from qbe.cli.outputs import Output, Report, say
+from qbe.cli.progress import Update, progress
 from qbe.errors import QbeError, UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ class Baseline(StrEnum):
     mfcc = "mfcc"
 
 
-@command("eval")
+@command("eval", "qbe eval --labels drums.tsv --model mine.onnx --baseline logmel")
 def evaluate(
     labels: Annotated[
         list[str],
@@ -47,16 +50,13 @@ def evaluate(
         str | None, typer.Option(metavar="FOLDER", help="Of relative paths in tasks.  [default: the current one]")
     ] = None,
     as_json: Json = False,
+    null: NullLines = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
-    """Measure how well sounds find others of their label: each is searched for among those of other groups.
+    """Measure how well labelled sounds find others of their label.
 
-    For programs a line is: task, system, mAP, low, high (its 95 % interval over queries), P@1, chance (the mAP of
-    random order), queries, items; parted by tabs. After several tasks comes their mean, as task "mean".
-
-    Of a baseline the best variant is shown for every task: raw or z-scored, windows one by one or averaged.
-
-    Example: qbe eval --labels drums.tsv --model mine.onnx --baseline logmel
+    Each is searched for among those of other groups. After several tasks comes their mean.
     """
     from qbe.evaluation import read_task
     from qbe.systems import baseline_system, model_system
@@ -68,9 +68,10 @@ def evaluate(
     systems = _each(model_system, model or ([] if baseline else [None]), report)
     systems += [baseline_system(name.value) for name in baseline or []]
     if tasks and systems:
-        vectors = _embedded(tasks, systems, os.fsencode(root or ""), quiet, report)
+        watch = partial(progress, "eval", quiet=quiet, verbose=verbose)
+        vectors = _embedded(tasks, systems, os.fsencode(root or ""), report, watch)
         outcomes = _each(lambda task: (task.name, _measured(task, systems, vectors)), tasks, report)
-        _show(_rows(outcomes, systems), as_json)
+        Output(as_json, null).write(_rows(outcomes, systems), "query by example")
     return report.exit_code
 
 
@@ -86,14 +87,18 @@ def _each(function: Callable[[In], Out], inputs: Iterable[In], report: Report) -
 
 
 def _embedded(
-    tasks: list[Task], systems: list[System], root: bytes, quiet: bool, report: Report
+    tasks: list[Task],
+    systems: list[System],
+    root: bytes,
+    report: Report,
+    watch: Callable[[int], AbstractContextManager[Update]],
 ) -> dict[Part, list[Vector]]:
     """The vectors of all parts of sounds, each embedded once however many tasks it stands in."""
     from qbe.systems import embed_parts
 
     parts = list(dict.fromkeys(item.part for task in tasks for item in task.items))
     vectors: dict[Part, list[Vector]] = {}
-    with progress("eval", len(parts), quiet) as update:
+    with watch(len(parts)) as update:
         for part, found in zip(parts, embed_parts(parts, systems, root, report), strict=True):
             vectors[part] = found
             update(len(vectors), f"{len(vectors)} of {len(parts)} sounds")
@@ -143,19 +148,3 @@ def _row(task: str, system: str, outcomes: Sequence[Retrieval]) -> dict[str, Cel
         "queries": sum(len(outcome.average_precisions) for outcome in outcomes),
         "items": sum(outcome.items for outcome in outcomes),
     }
-
-
-def _show(rows: list[dict[str, Cell]], as_json: bool) -> None:
-    if as_json:
-        write_json(
-            {key: round(cell, 4) if isinstance(cell, float) else cell for key, cell in row.items()} for row in rows
-        )
-    elif is_terminal():
-        columns = ("task", "system", " mAP", " low", " high", " P@1", " chance", " queries", " items")
-        print_table("query by example", columns, (_cells(row, 3) for row in rows))
-    else:
-        write_lines(_cells(row, 4) for row in rows)
-
-
-def _cells(row: dict[str, Cell], digits: int) -> list[Cell]:
-    return [f"{cell:.{digits}f}" if isinstance(cell, float) else cell for cell in row.values()]

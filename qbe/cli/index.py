@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qbe.cli.app import command
+from qbe.cli.app import Quiet, Verbose, command
 from qbe.cli.inputs import stdin
 from qbe.cli.outputs import Report, say
+from qbe.cli.progress import progress, watched
 from qbe.errors import LibraryError, UsageError, display
 
 if TYPE_CHECKING:
-    from qbe.index.building import Built
+    from qbe.streams.records import Embedding, File, Header
+
+    # The files that were read, and how many could not be, are known when the embeddings have come.
+    Source = tuple[Header, Iterator[Embedding], Sequence[File], Callable[[], int]]
 
 
-@command("index")
+@command(
+    "index",
+    "qbe embed ~/samples | qbe index -o lib.idx",
+    "qbe embed --new lib.idx ~/samples | qbe index --append -o lib.idx",
+    "qbe index --remove ~/samples/old -o lib.idx",
+)
 def index(
-    paths: Annotated[
+    removed: Annotated[
         list[str] | None,
         typer.Argument(metavar="[PATHS]...", help="With --remove: files, or folders with all in them."),
     ] = None,
@@ -31,31 +41,36 @@ def index(
     remove: Annotated[bool, typer.Option("--remove", help="Remove PATHS from the library.")] = False,
     trees: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, max=64, help="Trees that cut it into cells: more find more.  [default: 1]"),
+        typer.Option(metavar="N", min=1, max=64, help="Trees of cells: more find more.  [default: 1]"),
     ] = None,
     check: Annotated[str | None, typer.Option(metavar="LIBRARY", help="Verify every checksum of a library.")] = None,
+    paths: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Names of the rows of NPY arrays on stdin, one a line.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(metavar="FILE", help="ONNX model that NPY arrays are from.")] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
-    """Build a library, one file, from the embeddings on stdin (several streams in a row are one).
+    """Build a library from embeddings.
 
-    An old library is replaced only when the new one is complete: a stream that breaks off leaves it as it was.
-
-    Examples: qbe embed ~/samples | qbe index -o lib.idx
-
-    qbe embed --new lib.idx ~/samples | qbe index --append -o lib.idx
-
-    qbe index --remove ~/samples/old kick.wav -o lib.idx
+    Reads streams from stdin; an old library is replaced when the new one is whole.
     """
     if (output is None) == (check is None):
         raise UsageError("name the library to write (-o LIBRARY), or one to verify (--check LIBRARY)")
-    if remove and not paths:
+    if remove and not removed:
         raise UsageError("--remove: name the PATHS to remove")
-    if paths and not remove:
-        raise UsageError(f"{paths[0]}: embeddings come on stdin; only --remove takes PATHS")
+    if removed and not remove:
+        raise UsageError(f"{removed[0]}: embeddings come on stdin; only --remove takes PATHS")
     if append + remove + (check is not None) > 1:
         raise UsageError("--append, --remove and --check are each a thing of its own: give one of them")
+    if model is not None and paths is None:
+        raise UsageError("--model goes with --paths: a stream says itself which model it is from")
     if check is not None:
         return _check(check)
-    return _remove(str(output), paths) if paths else _write(str(output), append, trees)
+    if removed:
+        return _remove(str(output), removed)
+    source = _streamed() if paths is None else _named(paths, model)
+    return _write(str(output), source, append, trees, quiet, verbose)
 
 
 def _check(path: str) -> int:
@@ -75,16 +90,48 @@ def _remove(library: str, paths: list[str]) -> int:
     return report.exit_code
 
 
-def _write(path: str, append: bool, trees: int | None) -> int:
-    from qbe.index.building import build_library
-    from qbe.index.growing import append_to_library
+def _streamed() -> Source:
+    from qbe.streams.blocks import MAGIC
     from qbe.streams.framing import StreamReader
 
+    if stdin().peek(1)[:1] == MAGIC[:1]:  # type: ignore[attr-defined]
+        raise UsageError("standard input holds NPY arrays: say which rows they are with --paths FILE")
     reader = StreamReader(stdin(), "embeddings")
+    return reader.header, reader.embeddings(), reader.files, lambda: reader.failed
+
+
+def _named(paths: str, model: str | None) -> Source:
+    """Of rows whose model is not known, the library is of none: only other such rows can be searched for."""
+    from itertools import chain
+
+    from qbe.audio.segmentation import SAMPLE_RATE
+    from qbe.streams.blocks import named, read_blocks
+    from qbe.streams.records import Header
+
+    names = open(paths, "rb")  # noqa: SIM115  # read as the rows are, to the end of the command
+    blocks = read_blocks(stdin())
+    first = next(blocks, None)
+    dimension = 0 if first is None else first.shape[1]
+    header = Header("embeddings", SAMPLE_RATE, "", "", dimension)
+    if model is not None:
+        from qbe.encoder import open_encoder
+
+        header = open_encoder(model).header
+        if dimension not in (0, header.dimension):
+            raise UsageError(f"the rows have {dimension} numbers and those of {model} {header.dimension}")
+    return header, named(chain([] if first is None else [first], blocks), names, header, paths), [], lambda: 0
+
+
+def _write(path: str, source: Source, append: bool, trees: int | None, quiet: bool, verbose: bool) -> int:
+    from qbe.index.building import build_library
+    from qbe.index.growing import append_to_library
+
+    header, embeddings, files, failed = source
     write = append_to_library if append else build_library
-    built: Built = write(path, reader.header, reader.embeddings(), trees, reader.files)
+    with progress("index", None, quiet=quiet, verbose=verbose) as update:
+        built = write(path, header, watched(embeddings, header.sample_rate, update), trees, files)
     if built.repeated:
         say(f"{path}: {built.repeated} segments came more than once and are kept once")
-    if reader.failed:
-        say(f"{path}: written without the {reader.failed} inputs that could not be read")
+    if count := failed():
+        say(f"{path}: written without the {count} inputs that could not be read")
     return 0

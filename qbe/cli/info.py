@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qbe.cli.app import Json, command
-from qbe.cli.outputs import is_terminal, print_table, write_json, write_lines
+from qbe.cli.app import Json, NullLines, command
+from qbe.cli.outputs import Output
+from qbe.errors import display
 
 if TYPE_CHECKING:
     from qbe.cli.outputs import Cell
 
 
-@command("info")
-def info(library: Annotated[str, typer.Argument(metavar="LIBRARY")], as_json: Json = False) -> int:
-    """Tell how many files, segments and hours a library holds, its model, its size and its cells.
+@command("info", "qbe info lib.idx")
+def info(
+    library: Annotated[str, typer.Argument(metavar="LIBRARY")], as_json: Json = False, null: NullLines = False
+) -> int:
+    """Tell what a library holds.
 
-    candidates_R is how many segments `search` scores to reach recall R, as measured on the library itself.
-
-    Example: qbe info lib.idx
+    Files, segments, hours, model, size, cells. candidates_R is how many segments `search` scores to reach recall R.
     """
     from qbe.index.library import open_library
 
@@ -29,7 +30,7 @@ def info(library: Annotated[str, typer.Argument(metavar="LIBRARY")], as_json: Js
     facts: dict[str, Cell] = {
         "files": files,
         "segments": segments,
-        "hours": round(opened.hours(), 4),
+        "hours": opened.hours(),
         "model": opened.footer.name,
         "model_sha256": opened.footer.model,
         "sample_rate": opened.footer.sample_rate,
@@ -39,10 +40,5 @@ def info(library: Annotated[str, typer.Argument(metavar="LIBRARY")], as_json: Js
         "cells": sum(part.cells for part in opened.parts),
         **{f"candidates_{recall:g}": opened.budget(recall) or segments for recall, _ in opened.footer.budgets},
     }
-    if as_json:
-        write_json([facts])
-    elif is_terminal():
-        print_table(library, ("", ""), facts.items())
-    else:
-        write_lines(facts.items())
+    Output(as_json, null).write_facts(facts, display(os.fsencode(library)))
     return 0

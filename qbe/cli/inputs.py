@@ -25,11 +25,13 @@ def sound_files(inputs: list[str] | None, files_from: str | None, null: bool, on
 
 
 def _listed(source: str, separator: bytes) -> list[bytes]:
+    from qbe.bounded import read_whole
+
     if source == "-":
-        text = stdin().read()
+        text = whole_stdin()
     else:
         with open(source, "rb") as file:
-            text = file.read()
+            text = read_whole(file, source, UsageError)
     return [name for name in text.split(separator) if name]
 
 
@@ -41,6 +43,13 @@ def window_hop(seconds: float | None, sample_rate: int, window: int) -> int:
     if not 0 < hop <= window:
         raise UsageError(f"--hop {seconds:g}: must be over 0 and at most the window, {window / sample_rate:g} s")
     return hop
+
+
+def whole_stdin() -> bytes:
+    """All of standard input. Raises as `stdin`, and UsageError where it is too much."""
+    from qbe.bounded import read_whole
+
+    return read_whole(stdin(), "standard input", UsageError)
 
 
 def stdin() -> BinaryIO:

@@ -1,4 +1,4 @@
-"""What goes out: streams, messages, tables for people and lines for programs."""
+"""What goes out: streams and results on stdout, messages on stderr."""
 
 from __future__ import annotations
 
@@ -6,18 +6,25 @@ import base64
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import BinaryIO
 
+from qbe.cli.tables import Shown, write_facts, write_table
 from qbe.errors import QbeError, UsageError, display
 
-Cell = str | float | int | bytes  # bytes: a path, written as it came
+Cell = str | float | int | bytes  # bytes: the name of a file
+Row = Mapping[str, Cell]
+
+DIGITS, SHOWN_DIGITS = 4, 3  # after the point, of what is no whole number: for programs, and for people
 
 
 def say(message: object) -> None:
-    """One line for people, on stderr."""
-    print(f"qbe: {message}", file=sys.stderr)
+    """One line for people, on stderr. One that cannot be written changes nothing of the work."""
+    try:
+        print(f"qbe: {message}", file=sys.stderr)
+    except OSError:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  # what is left in the buffer must not raise again at exit
 
 
 class Report:
@@ -48,69 +55,68 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def write_lines(rows: Iterable[Sequence[Cell]], end: bytes = b"\n") -> None:
-    """Rows for programs: fields parted by tabs, paths as their own bytes, every row ended by `end`."""
-    for row in rows:
-        sys.stdout.buffer.write(b"\t".join(_field(cell) for cell in row) + end)
-    sys.stdout.buffer.flush()
+@dataclass(frozen=True)
+class Output:
+    """How results are written, as the options say: for people a table, on a terminal; else a line each.
+
+    as_json : a line is a JSON object, not fields parted by tabs
+    null : lines end in NUL, not newline
+    """
+
+    as_json: bool = False
+    null: bool = False
+
+    @property
+    def is_table(self) -> bool:
+        return is_terminal() and not (self.as_json or self.null)
+
+    def write(self, rows: Iterable[Row], title: str = "", shown: Callable[[Row], Shown] | None = None) -> None:
+        """Rows of the same columns. shown : gives the row of the table"""
+        if self.is_table:
+            write_table(title, [(shown or _shown)(row) for row in rows])
+        else:
+            self._write_lines(_object(row) if self.as_json else _fields(row.values()) for row in rows)
+
+    def write_facts(self, facts: Row, title: str = "") -> None:
+        """One thing in many columns: name and value a line, or one object."""
+        if self.is_table:
+            write_facts(title, {name: _text(fact, DIGITS) for name, fact in facts.items()})
+        else:
+            self._write_lines([_object(facts)] if self.as_json else map(_fields, facts.items()))
+
+    def _write_lines(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            sys.stdout.buffer.write(line + (b"\0" if self.null else b"\n"))
+        sys.stdout.buffer.flush()
 
 
-def _field(cell: Cell) -> bytes:
-    return cell if isinstance(cell, bytes) else str(cell).encode()
+def _fields(cells: Iterable[Cell]) -> bytes:
+    """Names of files as their own bytes."""
+    return b"\t".join(cell if isinstance(cell, bytes) else _text(cell, DIGITS).encode() for cell in cells)
 
 
-def write_json(rows: Iterable[dict[str, Cell]]) -> None:
-    """One JSON object a line. A path that is not UTF-8 becomes {"base64": ...}."""
-    for row in rows:
-        print(json.dumps({key: _json_value(value) for key, value in row.items()}, ensure_ascii=False))
+def _text(cell: Cell, digits: int) -> str:
+    if isinstance(cell, bytes):
+        return display(cell)
+    return f"{cell:.{digits}f}" if isinstance(cell, float) else str(cell)
 
 
-def _json_value(value: Cell) -> object:
-    if not isinstance(value, bytes):
-        return value
+def _object(row: Row) -> bytes:
+    members = dict(_member(name, cell) for name, cell in row.items())
+    return json.dumps(members, ensure_ascii=False).encode()
+
+
+def _member(name: str, cell: Cell) -> tuple[str, object]:
+    """The name of a file that is not UTF-8 comes in base64, and under another key."""
+    if not isinstance(cell, bytes):
+        return name, round(cell, DIGITS) if isinstance(cell, float) else cell
     try:
-        return value.decode()
+        return name, cell.decode()
     except UnicodeDecodeError:
-        return {"base64": base64.b64encode(value).decode()}
+        return f"{name}_base64", base64.b64encode(cell).decode()
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    """A table for people, on stdout. A column named with a space in front is right-aligned."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(title), title_justify="left", box=None, header_style="bold", pad_edge=False)
-    table.show_header = any(columns)
-    for column in columns:
-        is_number = column.startswith(" ")
-        table.add_column(column.strip(), justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(display(cell) if isinstance(cell, bytes) else str(cell)) for cell in row))
-    Console().print(table)
-
-
-def clock(seconds: float) -> str:
-    """Seconds as a person reads them: 0:01.5, 12:03.0, 1:00:00.0."""
-    minutes, rest = divmod(round(seconds * 10), 600)
-    hours, minutes = divmod(minutes, 60)
-    return (f"{hours}:{minutes:02d}" if hours else f"{minutes}") + f":{rest / 10:04.1f}"
-
-
-Update = Callable[[float, str], None]
-
-
-@contextmanager
-def progress(label: str, total: float | None, quiet: bool) -> Iterator[Update]:
-    """A progress bar on stderr, only on a terminal. Call what it gives with how much is done and a note."""
-    if quiet or not os.isatty(sys.stderr.fileno()):
-        yield lambda _done, _note: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}", markup=False))
-    console = Console(stderr=True)
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True) as bars:
-        task = bars.add_task(label, total=total, note="")
-        yield lambda done, note: bars.update(task, completed=done, note=note)
+def _shown(row: Row) -> Shown:
+    return {
+        f" {name}" if isinstance(cell, int | float) else name: _text(cell, SHOWN_DIGITS) for name, cell in row.items()
+    }

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from qbe.cli.app import FilesFrom, Hop, Inputs, KeepSilence, NullNames, command
+from qbe.cli.app import FilesFrom, Hop, Inputs, KeepSilence, NullNames, Quiet, Verbose, command
 from qbe.cli.inputs import sound_files, window_hop
 from qbe.cli.outputs import Report, stdout_stream
+from qbe.cli.progress import progress, watched
 from qbe.errors import UsageError
 
 
-@command("segment")
+@command("segment", "qbe segment ~/samples | qbe embed | qbe index -o lib.idx")
 def segment(
     inputs: Inputs = None,
     files_from: FilesFrom = None,
     null: NullNames = False,
     hop: Hop = None,
     keep_silence: KeepSilence = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
-    """Cut sounds into windows of 1.024 s: mono, 16 kHz, as a stream of segments on stdout.
+    """Cut sounds into segments of about a second.
 
-    The last window is padded so that every sample is covered; a shorter sound is one padded segment.
-
-    Example: qbe segment ~/samples | qbe embed | qbe index -o lib.idx
+    They go to stdout as a stream: mono, 16 kHz, 1.024 s. The last one of a sound is padded with zeros.
     """
     from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, segments
     from qbe.streams.framing import StreamWriter
@@ -32,7 +33,9 @@ def segment(
     step = window_hop(hop, SAMPLE_RATE, WINDOW)
     with StreamWriter(stdout_stream(), Header("segments", SAMPLE_RATE)) as writer:
         paths = sound_files(inputs, files_from, null, report)
-        for cut in segments(paths, report, hop=step, keep_silence=keep_silence, on_end=writer.files.append):
-            writer.write(cut)
+        with progress("segment", len(paths), quiet=quiet, verbose=verbose) as update:
+            cuts = segments(paths, report, hop=step, keep_silence=keep_silence, on_end=writer.files.append)
+            for cut in watched(cuts, SAMPLE_RATE, update, len(paths)):
+                writer.write(cut)
         writer.failed = report.failed
     return report.exit_code

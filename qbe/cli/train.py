@@ -16,7 +16,9 @@ import typer
 
 from qbe.cli.app import FilesFrom, Inputs, NullNames, Quiet, command
 from qbe.cli.inputs import sound_files, stdin
-from qbe.cli.outputs import Report, clock, progress, say, write_lines
+from qbe.cli.outputs import Output, Report, say
+from qbe.cli.progress import progress
+from qbe.cli.tables import clock
 from qbe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +37,12 @@ Mining = StrEnum("Mining", [("none", "none"), ("semi_hard", "semi-hard"), ("hard
 Device = StrEnum("Device", ["auto", "cpu", "cuda"])
 
 
-@command("train")
+@command(
+    "train",
+    "qbe train ~/sounds -o mine.onnx --minutes 60",
+    "qbe train -o mine.onnx --resume",
+    "qbe train ~/sounds --recipe proximity=0.6,pitch=0.5,mix=0.2 --audition pairs/",
+)
 def train(
     inputs: Inputs = None,
     output: Annotated[str | None, typer.Option("-o", "--output", metavar="MODEL", help="The model to write.")] = None,
@@ -87,16 +94,10 @@ def train(
     ] = None,
     quiet: Quiet = False,
 ) -> int:
-    """Train a model on sounds without labels (files, folders, or a stream of segments on stdin).
+    """Train a model on sounds of your own, without labels.
 
-    Sounds are decoded once. A checkpoint is kept in the folder MODEL.training, every three minutes and on Ctrl-C: go on
-    with --resume. The manual, qbe-train(1), says what a recipe holds.
-
-    Examples: qbe train ~/sounds -o mine.onnx --minutes 60
-
-    qbe train -o mine.onnx --resume
-
-    qbe train ~/sounds --recipe proximity=0.6,pitch=0.5,mix=0.2 --audition pairs/
+    Takes files, folders, or a stream of segments on stdin. A checkpoint is kept every three minutes and on Ctrl-C: go
+    on with --resume.
     """
     choices = {
         "recipe": recipe, "near": near, "balance": balance, "loss": loss, "mining": mining, "margin": margin,
@@ -128,7 +129,7 @@ def train(
             session.take_up(steps, minutes)
         else:
             _begin(session, sounds, settings)
-        with progress("train", 1.0, quiet) as update:
+        with progress("train", 1.0, quiet=quiet) as update:
             for state in session.train():
                 update(state.done, _note(state))
                 _heed(state, lines)
@@ -191,7 +192,7 @@ class _Sounds:
     def _cut(self, paths: list[bytes], on_error: OnError) -> Iterator[Segment]:
         from qbe.audio.segmentation import WINDOW, segments
 
-        with progress("decode", len(paths), self.quiet) as update:
+        with progress("decode", len(paths), quiet=self.quiet) as update:
 
             def counted() -> Iterator[bytes]:
                 for done, path in enumerate(paths):
@@ -226,8 +227,14 @@ def _audition(sounds: _Sounds, settings: Settings, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         named = sounds.are_named
         corpus = open_corpus(sounds.decoded()) if named else write_corpus(sounds.stream(), Path(temporary))
-        write_lines(
-            (bytes(pair.anchor), bytes(pair.positive), pair.changes, f"{pair.start:.3f}", pair.path)
+        Output().write(
+            {
+                "anchor": bytes(pair.anchor),
+                "positive": bytes(pair.positive),
+                "changes": pair.changes,
+                "start": pair.start,
+                "path": pair.path,
+            }
             for pair in write_pairs(corpus, settings, folder)
         )
 
@@ -242,11 +249,10 @@ def _heed(state: Progress, log: Any) -> None:
 
 
 def _note(state: Progress) -> str:
-    left = state.seconds * (1 / state.done - 1) if state.done else 0.0
     recall = "" if state.recall is None else f"recall@1 {state.recall:.2f}, "
     return (
         f"step {state.step}, loss {state.loss:.3f}, active {state.active:.0%}, {recall}"
-        f"{state.views_per_second:.0f} segments/s, {clock(left)} left"
+        f"{state.views_per_second:.0f} segments/s"
     )
 
 

@@ -30,12 +30,16 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Match:
-    """A place in a library, samples at the library's rate, and how well it answers: 1 is identical."""
+    """A place in a library, samples at the library's rate, and how well it answers: 1 is identical.
+
+    row : of its segment
+    """
 
     path: bytes
     score: float
     start: int
     length: int
+    row: int
 
 
 @dataclass
@@ -59,11 +63,11 @@ class _Question:
             self._skipped[file] = self.skip(*self.library.file_paths(np.array([file])))
         return self._skipped[file]
 
-    def matches(self, segments: NDArray[np.integer[Any]], scores: list[float]) -> list[Match]:
-        """segments : as of Library.segments_of"""
+    def matches(self, rows: Rows, scores: list[float]) -> list[Match]:
+        segments = self.library.segments_of(rows)
         paths = self.library.file_paths(segments[:, 0].astype(np.int64))
-        places = segments[:, 1:].tolist()
-        return [Match(path, score, *place) for path, score, place in zip(paths, scores, places, strict=True)]
+        places = segments[:, 1:].T.tolist()
+        return [Match(*fields) for fields in zip(paths, scores, *places, rows.tolist(), strict=True)]
 
     def near(self, budget: int, count: int) -> list[Rows]:
         """For each segment of the query its `count` best rows among those that a budget meets."""
@@ -140,7 +144,7 @@ def _best_segments(question: _Question, rows: Rows) -> list[Match]:
     files, starts, _ = segments.T
     order = np.lexsort((starts, files, -scores))
     kept = list(islice((at for at in order.tolist() if not question.is_skipped(int(files[at]))), question.k))
-    return question.matches(segments[kept], scores[kept].tolist())
+    return question.matches(rows[kept], scores[kept].tolist())
 
 
 def _step(query: Vector) -> int:
@@ -183,8 +187,7 @@ def _best_files(question: _Question, files: NDArray[np.integer[Any]], bounds: ND
             break
         batch = [file for file in files[order[first : first + COMPARED]].tolist() if not question.is_skipped(file)]
         found = sorted([*found, *_compare_files(question, batch)])[: question.k]
-    segments = question.library.segments_of(np.array([row for _, _, row in found], np.int64))
-    return question.matches(segments, [-score for score, _, _ in found])
+    return question.matches(np.array([row for _, _, row in found], np.int64), [-score for score, _, _ in found])
 
 
 def _compare_files(question: _Question, files: list[int]) -> Iterator[tuple[float, int, int]]:

@@ -89,8 +89,10 @@ def _check_room(paths: list[bytes], folder: Path, tell: Tell) -> None:
 
 def _expected(path: bytes) -> int:
     """Bytes that a file takes when decoded, by its header."""
+    if not os.path.isfile(path):  # a pipe can be read only once
+        return 0
     try:
-        about = soundfile.info(os.fsdecode(path))
+        about = soundfile.info(path)
         return min(round(float(about.duration) * SAMPLE_RATE) * 2, os.path.getsize(path) * MOST_PER_BYTE)
     except (OSError, soundfile.SoundFileError, ZeroDivisionError):  # decoding will say what is wrong with it
         return 0

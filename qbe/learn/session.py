@@ -189,7 +189,11 @@ class _Postponed:
         self.handlers: dict[int, Any] = {}
 
     def __enter__(self) -> _Postponed:
-        wanted = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+        wanted = [
+            number
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            if signal.getsignal(number) != signal.SIG_IGN
+        ]
         self.handlers = {number: signal.signal(number, self._note) for number in wanted}
         return self
 

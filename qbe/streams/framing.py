@@ -14,7 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.errors import QbeError, StreamError
-from qbe.streams.records import FORMAT, STAGES, VERSION, Deformation, Embedding, End, File, Header, Record, Segment
+from qbe.streams.records import (
+    FORMAT,
+    MAX_DIMENSION,
+    MAX_RATE,
+    MIN_RATE,
+    NORM_ERROR,
+    STAGES,
+    VERSION,
+    Deformation,
+    Embedding,
+    End,
+    File,
+    Header,
+    Record,
+    Segment,
+)
 
 ARRAY = 1  # the msgpack ext type of arrays
 DTYPES = ("<f4", "<f8", "<i2", "<i4", "<i8")
@@ -22,7 +37,9 @@ CHUNK = 1 << 16
 MAX_RECORD = 1 << 26  # bytes: over 17 minutes of audio in one segment is a damaged length, not a segment
 
 # Refused before anything of that size is allocated.
-LIMITS = {"max_array_len": 1024, "max_map_len": 64, "max_str_len": 4096, "max_bin_len": 1 << 16}
+LIMITS = {"max_array_len": 256, "max_map_len": 64, "max_str_len": 4096, "max_bin_len": 1 << 16}
+MAX_LISTS = 2048  # lists and maps within one record: empty ones take a byte of the stream, and 64 of memory
+MAX_PLACE = 1 << 48  # samples
 
 KINDS = {Header: "header", Segment: "segment", Embedding: "embedding", File: "file", End: "end"}
 
@@ -49,10 +66,23 @@ def _pack_array(value: object) -> msgpack.ExtType:
 def _unpack_array(code: int, payload: bytes) -> NDArray[Any]:
     if code != ARRAY:
         raise StreamError(f"the stream holds an unknown ext type {code}")
-    dtype, shape, data = msgpack.unpackb(payload, max_array_len=8)
+    dtype, shape, data = msgpack.unpackb(payload, max_array_len=8, max_map_len=0, list_hook=_Few(2))
     if dtype not in DTYPES:
         raise StreamError(f"the stream holds an array of type {dtype!r}; known are {', '.join(DTYPES)}")
     return np.frombuffer(data, dtype).reshape([_whole(size) for size in shape])
+
+
+class _Few:
+    """Lets so many lists and maps pass; StreamError at the next."""
+
+    def __init__(self, most: int) -> None:
+        self.most = self.left = most
+
+    def __call__(self, value: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise StreamError("the stream holds a record of too many parts; is it a qbe stream?")
+        return value
 
 
 def unpack(fields: object) -> Record:
@@ -67,8 +97,8 @@ def unpack(fields: object) -> Record:
         if kind == "end":
             return End(_whole(known["count"]), _whole(known["failed"]))
         if kind == "file":
-            return File(_bytes(known["path"]), _whole(known["size"]), _integer(known["mtime"]))
-        place = (_bytes(known["path"]), _whole(known["start"]), _whole(known["length"]))
+            return File(_path(known["path"]), _whole(known["size"]), _integer(known["mtime"]))
+        place = (_path(known["path"]), _whole(known["start"]), _whole(known["length"]))
         if kind == "embedding":
             return Embedding(*place, _whole(known["sample_rate"]), _floats(known["vector"]))
         history = tuple(Deformation(str(d["name"]), dict(d["parameters"])) for d in known["deformations"])
@@ -85,7 +115,10 @@ def _unpack_header(fields: dict[str, Any]) -> Header:
     model, name, dimension = (fields.get(key) for key in ("model", "name", "dimension"))
     if fields["stage"] not in STAGES or not isinstance(model, str | None) or not isinstance(name, str | None):
         raise TypeError
-    return Header(fields["stage"], _whole(fields["sample_rate"]), model, name, dimension and _whole(dimension))
+    rate = _whole(fields["sample_rate"], MAX_RATE)
+    if rate < MIN_RATE or dimension == 0:
+        raise ValueError
+    return Header(fields["stage"], rate, model, name, dimension and _whole(dimension, MAX_DIMENSION))
 
 
 def _integer(value: object) -> int:
@@ -95,14 +128,15 @@ def _integer(value: object) -> int:
     return value
 
 
-def _whole(value: object) -> int:
-    if not isinstance(value, int) or not 0 <= value < 1 << 63:
+def _whole(value: object, most: int = MAX_PLACE) -> int:
+    if not isinstance(value, int) or not 0 <= value <= most:
         raise TypeError
     return value
 
 
-def _bytes(value: object) -> bytes:
-    if not isinstance(value, bytes):
+def _path(value: object) -> bytes:
+    """What can name a file."""
+    if not isinstance(value, bytes) or not value or b"\0" in value:
         raise TypeError
     return value
 
@@ -176,13 +210,16 @@ class StreamReader:
     @staticmethod
     def _decode(file: BinaryIO) -> Iterator[Record]:
         read = getattr(file, "read1", file.read)  # read1 returns what is there instead of waiting for more
-        unpacker = msgpack.Unpacker(ext_hook=_unpack_array, max_buffer_size=MAX_RECORD, **LIMITS)
+        parts = _Few(MAX_LISTS)
+        hooks = {"ext_hook": _unpack_array, "list_hook": parts, "object_hook": parts}
+        unpacker = msgpack.Unpacker(**hooks, max_buffer_size=MAX_RECORD, **LIMITS)
         fed = 0
         try:
             while chunk := read(CHUNK):
                 fed += len(chunk)
                 unpacker.feed(chunk)
                 for fields in unpacker:
+                    parts.left = parts.most
                     yield unpack(fields)
         except QbeError:
             raise
@@ -235,6 +272,10 @@ class StreamReader:
             raise StreamError(f"a stream of {self.header.stage} holds a record of kind {KINDS[type(record)]!r}")
         if isinstance(record, Embedding) and record.vector.shape != (self.header.dimension,):
             raise StreamError(f"a vector has {len(record.vector)} numbers, not {self.header.dimension}")
+        if isinstance(record, Embedding):
+            length = float(np.linalg.norm(record.vector.astype(np.float64)))
+            if abs(length - 1) > NORM_ERROR:
+                raise StreamError(f"a vector has the length {length:.3g}, not 1")
 
 
 def _describe(header: Header) -> str:

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 FORMAT = "qbe"
 VERSION = 1
 STAGES = ("segments", "embeddings")
+MIN_RATE, MAX_RATE = 100, 1_000_000  # Hz
+MAX_DIMENSION = 1 << 16  # of a vector
+NORM_ERROR = 1e-3  # how far the length of a vector may be from 1
 
 Audio = NDArray[np.float32]
 Vector = NDArray[np.float32]

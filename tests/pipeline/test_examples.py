@@ -7,7 +7,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from conftest import DATA, noise, tone, write_sound
 from shell import sh
 
@@ -37,7 +39,8 @@ def of_readme() -> Iterator[str]:
 
 def examples() -> list[str]:
     pages = sorted((ROOT / "man").glob("*.1"))
-    found = dict.fromkeys([line for page in pages for line in of_page(page)] + list(of_readme()))
+    lines = [line for page in pages for line in of_page(page)] + list(of_readme())
+    found = dict.fromkeys(line.partition("   #")[0].rstrip() for line in lines)
     return [line for line in found if "CORPUS" not in line]  # measured over hours of audio that are not here
 
 
@@ -51,8 +54,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy(path, home / name / f"{name}-{k}{path.suffix}")
     for name in ("old", "drafts"):
         shutil.copytree(home / "drums", home / "samples" / name)
-    for name in ("in", "query", "kick", "a"):
+    for name in ("in", "query", "kick", "a", "b"):
         write_sound(home / f"{name}.wav", tone(440, 4.0) + noise(4.0, amplitude=0.01))
+    write_sound(home / "c.wav", noise(1.0))
+    shutil.copytree(home / "drums", home / "samples" / "drums")
+    np.save(home / "vectors.npy", np.eye(3, 8))
+    np.save(home / "query.npy", np.ones((1, 8)))
+    (home / "names.txt").write_text("a.wav\na.wav\nb.wav\n")
+    write_sound(home / "query.wav", *soundfile.read(sorted((home / "drums").iterdir())[0]))
     write_sound(home / "forest.wav", noise(20.0))
     (home / "bin").mkdir()
     for name, program in STAND_INS.items():
@@ -82,9 +91,7 @@ def run(script: str, home: Path) -> int:
 
 @pytest.mark.parametrize("line", examples())
 def test_an_example_does_what_it_shows(home: Path, line: str) -> None:
-    script = line.partition("   #")[0]
-    if " train " in script:
-        script = for_a_test(script, home)
+    script = for_a_test(line, home) if " train " in line else line
     assert run(script, home) == 0
 
 

@@ -151,13 +151,13 @@ def test_odd_names_come_out_as_they_went_in(tmp_path: Path) -> None:
         os.rename(tmp_path / "a.wav", os.path.join(os.fsencode(tmp_path), name))
     write_sound(tmp_path / "query.aiff", tone(300, 0.7))
     done = sh("qbe embed . | qbe index -o a.idx; qbe search a.idx query.aiff -0", tmp_path)
-    assert {line.split(b"\t", 1)[1].rsplit(b"\t", 3)[0] for line in done.stdout.split(b"\0")[:-1]} >= {
+    assert {line.split(b"\t", 1)[1].rsplit(b"\t", 4)[0] for line in done.stdout.split(b"\0")[:-1]} >= {
         b"./" + name for name in names
     }
     done = sh("qbe search a.idx query.aiff --json -k 9", tmp_path)
-    paths = [json.loads(line)["path"] for line in done.stdout.splitlines()]
-    assert {"base64": "Li9jYWbpLndhdg=="} in paths
-    assert "./new\nline.wav" in paths
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert "Li9jYWbpLndhdg==" in [found.get("path_base64") for found in results]
+    assert "./new\nline.wav" in [found.get("path") for found in results]
     assert sh("qbe embed -- -k.wav | qbe index -o b.idx", tmp_path).returncode == 0
 
 
@@ -200,7 +200,7 @@ def test_a_killed_embed_leaves_the_old_library_whole(folder: Path, tmp_path: Pat
     assert not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_stopped_index_leaves_no_temporary_file(
     folder: Path, tmp_path: Path, sent: signal.Signals, code: int
 ) -> None:
@@ -267,6 +267,8 @@ def test_info_and_check(folder: Path, tmp_path: Path) -> None:
         ("qbe segment", "name files or folders"),
         ("qbe embed < /dev/null", "the stream is empty"),
         ("qbe index < /dev/null", "name the library to write"),
+        ("qbe index -o x.idx --model m.onnx < /dev/null", "--model goes with --paths"),
+        ("qbe embed --npy sounds/game | qbe index -o x.idx", "say which rows they are with --paths"),
         ("echo hello | qbe index -o x.idx", "is it a qbe stream"),
         ("qbe segment sounds/game/coin1.wav | qbe index -o x.idx", "holds segments; embeddings are needed"),
         ("qbe embed sounds/game/coin1.wav | qbe embed", "holds embeddings; segments are needed"),
@@ -275,7 +277,16 @@ def test_info_and_check(folder: Path, tmp_path: Path) -> None:
         ("qbe embed --model sounds/game/coin1.wav sounds > /dev/null", "not an ONNX model"),
         ("qbe embed --jobs 0 sounds > /dev/null", "--jobs"),
         ("qbe embed -0 sounds > /dev/null", "-0 goes with --files-from"),
-        ("qbe search lib.idx", "Missing argument"),
+        ("qbe search", "Missing argument"),
+        ("qbe search lib.idx", "either as queries, each by itself, or with --like, as one"),
+        ("qbe search lib.idx a.wav --like b.wav", "either as queries, each by itself, or with --like, as one"),
+        ("qbe search lib.idx a.wav --unlike b.wav", "--unlike goes with --like"),
+        ("qbe search lib.idx --like a.wav --start 1", "--start and --duration go with queries"),
+        ("qbe search lib.idx --like none.wav", "none.wav: No such file"),
+        ("qbe search lib.idx --like silence.wav", "only digital silence"),
+        ("qbe search lib.idx --in x --recall 0.9 sounds/game/coin1.wav", "give one of them"),
+        ("qbe dups lib.idx --min-score 0.5", "--min-score 0.5: must be over 0.5 and at most 1"),
+        ("qbe dups none.idx", "none.idx: no library can be read"),
         ("qbe search none.idx sounds/game/coin1.wav", "none.idx: no library can be read (No such file"),
         ("qbe search sounds/game/coin1.wav sounds/game/coin1.wav", "not a qbe library"),
         ("qbe search lib.idx -k 0 sounds/game/coin1.wav", "-k"),

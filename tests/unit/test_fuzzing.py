@@ -1,4 +1,4 @@
-"""Mutated library files are refused with a message, or answer. tests/bench/fuzz.py reads many times more."""
+"""Mutated library files are refused with a message, or answer. tests/bench/fuzz_libraries.py reads many times more."""
 
 from __future__ import annotations
 

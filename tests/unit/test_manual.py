@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import tomllib
-from pathlib import Path
-from types import ModuleType
 
 import pytest
+import typer
+from conftest import ROOT, loaded
 
-ROOT = Path(__file__).parents[2]
-
-
-def loaded(path: str) -> ModuleType:
-    """A script of the repository as a module."""
-    spec = importlib.util.spec_from_file_location(path.replace("/", "_").removesuffix(".py"), ROOT / path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
+from qbe.cli import app
 
 MANUAL, COMPLETIONS = loaded("man/generate.py"), loaded("completions/generate.py")
 
@@ -52,3 +38,21 @@ def test_the_wheel_holds_all_pages_and_completions() -> None:
         shared = tomllib.load(file)["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
     pages = {f"man/{page.name}" for page in (ROOT / "man").glob("*.[15]")}
     assert set(shared) == pages | {f"completions/{name}" for name in COMPLETIONS.FILES}
+
+
+@pytest.mark.parametrize("command", ["", *sorted(MANUAL.subcommands())])
+def test_help_fits_a_screen_and_begins_with_examples(command: str) -> None:
+    parser = MANUAL.subcommands()[command] if command else typer.main.get_command(app)
+    context = type(parser).context_class(parser, info_name=f"qbe {command}".strip(), terminal_width=80)
+    lines = parser.get_help(context).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= (24 if len(parser.params) <= 10 else 50)
+    assert lines[2] == "Examples:"
+    assert lines[3].startswith("  ")
+
+
+@pytest.mark.parametrize("command", sorted(MANUAL.subcommands()))
+def test_the_examples_of_the_help_stand_in_the_manual(command: str) -> None:
+    """Where a test runs them."""
+    _, _, examples = MANUAL.page(command).read_text().partition(".SH EXAMPLES\n.nf\n")
+    assert set(MANUAL.subcommands()[command].epilog.splitlines()) <= set(examples.splitlines())

@@ -11,7 +11,7 @@ from conftest import DATA, noise, tone, write_sound
 
 from qbe.audio.segmentation import segments
 from qbe.encoder import Encoder
-from qbe.errors import ModelError, QbeError, raise_error
+from qbe.errors import QbeError, raise_error
 from qbe.evaluation import Part, retrieval
 from qbe.streams.records import Audio, Vector
 from qbe.systems import System, baseline_system, embed_parts, model_system
@@ -94,9 +94,3 @@ def test_faults_are_told_once_and_what_came_before_them_counts(tmp_path: Path) -
         f"{tmp_path}/good.wav: the part at 1 s holds no samples",
     ]
     assert "text.wav: not audio" in messages[2]
-
-
-def test_a_model_that_gives_no_numbers_is_not_ranked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Encoder, "embed", lambda _self, audio: np.full((len(audio), 2), np.nan, np.float32))
-    with pytest.raises(ModelError, match="not numbers"):
-        embedded(STREAM, model_system(None))

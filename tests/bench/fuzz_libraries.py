@@ -1,6 +1,6 @@
 """Mutate library files and read them: a clear message or an answer, bounded memory, nothing else.
 
-    python tests/bench/fuzz.py [--rounds N] [--seed S]
+    python tests/bench/fuzz_libraries.py [--rounds N] [--seed S]
 
 Bits are flipped, parts are cut off, cut out, overwritten and zeroed; and slots, footers and tables are forged, with
 checksums that are right. A small form of this is in tests/unit/test_fuzzing.py.

@@ -1,0 +1,61 @@
+"""qbe dups: a library -> groups of near-duplicate files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qbe.cli.app import Json, NullLines, Quiet, Verbose, command
+from qbe.cli.outputs import Output
+from qbe.cli.progress import progress
+from qbe.cli.tables import bar
+from qbe.errors import UsageError, display
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from qbe.cli.outputs import Row
+    from qbe.cli.tables import Shown
+    from qbe.index.library import Library
+
+LEAST = 0.5
+
+
+@command("dups", "qbe dups lib.idx", "qbe dups lib.idx --min-score 0.95 --json")
+def dups(
+    library: Annotated[str, typer.Argument(metavar="LIBRARY")],
+    min_score: Annotated[
+        float, typer.Option(metavar="S", max=1, help="How much files of a group must be alike.")
+    ] = 0.98,
+    as_json: Json = False,
+    null: NullLines = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Find groups of near-duplicate files in a library.
+
+    The first of a group is its longest file; the others score at least S with it, whichever of the two is the query.
+    """
+    from qbe.index.library import open_library
+
+    if min_score <= LEAST:
+        raise UsageError(f"--min-score {min_score:g}: must be over {LEAST:g} and at most 1")
+    Output(as_json, null).write(_rows(open_library(library), min_score, quiet, verbose), library, _shown)
+    return 0
+
+
+def _rows(library: Library, min_score: float, quiet: bool, verbose: bool) -> Iterator[Row]:
+    from qbe.duplicates import duplicate_groups
+
+    with progress("dups", library.files, quiet=quiet, verbose=verbose) as update:
+        groups = duplicate_groups(library, min_score, lambda done: update(done, f"{done} of {library.files} files"))
+        for number, group in enumerate(groups, 1):
+            for duplicate in group:
+                yield {"group": number, "score": duplicate.score, "path": duplicate.path}
+
+
+def _shown(row: Mapping[str, Any]) -> Shown:
+    return {
+        " group": str(row["group"]), " score": f"{row['score']:.3f}", **bar(row["score"]), "file": display(row["path"])
+    }  # fmt: skip

@@ -1,0 +1,81 @@
+"""The forms in which results go out: tables for people, tab-separated lines, JSON, NUL."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from conftest import tone, write_sound
+from shell import in_terminal, sh
+
+COMMANDS = {
+    "search": "qbe search lib.idx query.wav other.wav -k 2",
+    "dups": "qbe dups lib.idx --min-score 0.51",
+    "info": "qbe info lib.idx",
+    "eval": "qbe eval --labels task.tsv --baseline logmel",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("output")
+    (folder / "sounds").mkdir()
+    for k in range(4):
+        write_sound(folder / "sounds" / f"tone {k}.wav", tone(300.0 * (k + 1), 1.5))
+    write_sound(folder / "query.wav", tone(310, 1.2))
+    write_sound(folder / "other.wav", tone(900, 0.5))
+    labels = "".join(f"sounds/tone {k}.wav\t{k % 2}\t{k}\n" for k in range(4))
+    (folder / "task.tsv").write_text("path\tlabel\tgroup\n" + labels)
+    assert sh("qbe embed sounds | qbe index -o lib.idx", folder).returncode == 0
+    return folder
+
+
+def as_field(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_all_forms_say_the_same(folder: Path, command: str) -> None:
+    lines, null, objects = (sh(f"{COMMANDS[command]} {form}", folder) for form in ("", "-0", "--json"))
+    assert {lines.returncode, null.returncode, objects.returncode} == {0}
+    assert null.stdout == lines.stdout.replace(b"\n", b"\0")
+    parsed = [json.loads(line) for line in objects.stdout.splitlines()]
+    if command == "info":
+        expected = [[name, as_field(value)] for name, value in parsed[0].items()]
+    else:
+        expected = [[as_field(value) for value in row.values()] for row in parsed]
+    assert [line.split("\t") for line in lines.stdout.decode().splitlines()] == expected
+    assert expected
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_manual_names_the_columns_in_their_order(folder: Path, command: str) -> None:
+    page = (Path(__file__).parents[2] / "man" / f"qbe-{command}.1").read_text()
+    _, _, page = page.partition(".SH OUTPUT" if command != "eval" else "It gives a row")
+    names = json.loads(sh(f"{COMMANDS[command]} --json", folder).stdout.split(b"\n")[0])
+    assert re.search(r"\b.*\b".join(map(re.escape, names)), page, flags=re.S)
+
+
+def test_nul_parts_objects_too(folder: Path) -> None:
+    done = sh("qbe search lib.idx query.wav --json -0", folder)
+    assert [json.loads(line)["rank"] for line in done.stdout.split(b"\0")[:-1]] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("columns", [40, 100])
+def test_people_get_a_table_that_fits(folder: Path, command: str, columns: int) -> None:
+    code, shown = in_terminal(COMMANDS[command], folder, COLUMNS=str(columns), NO_COLOR="1", TERM="dumb")
+    assert code == 0
+    assert "\t" not in shown
+    assert "\x1b" not in shown
+    assert all(len(line) <= columns for line in shown.splitlines())
+
+
+def test_results_on_a_terminal_have_a_bar_and_minutes(folder: Path) -> None:
+    _, shown = in_terminal("qbe search lib.idx query.wav -k 1", folder)
+    assert "██████████" in shown
+    assert "0:00.0 - 0:01.0" in shown
+    _, plain = in_terminal("qbe search lib.idx query.wav -k 1", folder, PYTHONIOENCODING="ascii")
+    assert "##########" in plain
