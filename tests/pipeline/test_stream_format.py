@@ -73,7 +73,11 @@ def test_a_reader_in_plain_python_reads_what_qbe_writes(tmp_path: Path) -> None:
         f"qbe segment {water} | qbe deform --pitch 2 --noise 20",
     ):
         data = sh(command, tmp_path).stdout
-        read, expected = records(io.BytesIO(data)), list(StreamReader(io.BytesIO(data)))
+        reader = StreamReader(io.BytesIO(data))
+        found, expected = records(io.BytesIO(data)), list(reader)
+        ended = [(r["path"], r["size"], r["mtime"]) for r in found if r["kind"] == "file"]
+        assert ended == [(file.path, file.size, file.mtime) for file in reader.files] != []
+        read = [record for record in found if record["kind"] != "file"]
         assert len(read) == len(expected) > 20
         for record, wanted in zip(read, expected, strict=True):
             assert (record["path"], record["start"], record["length"]) == (wanted.path, wanted.start, wanted.length)
