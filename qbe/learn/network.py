@@ -38,7 +38,7 @@ class Encoder(nn.Module):
     """A small ResNet over the scalogram: [B, 1, F, T] in dB -> [B, DIMENSION], unit norm.
 
     It learns by `projected`, which forgets whatever the loss asks it to. Other questions are better answered by what
-    lies before that (Chen et al., arXiv 2002.05709), so the embedding that is kept is made of the mean and deviation
+    lies before that (Chen et al., arXiv 2002.05709), so the embedding that is kept is made of the maximum and deviation
     over time of what the last blocks give: their principal components, found when training is over.
     """
 
@@ -76,12 +76,11 @@ class Encoder(nn.Module):
         return _unit(self.projection((last.mean(3) + last.amax(3)).flatten(1)))
 
     def statistics(self, decibels: Tensor) -> Tensor:
-        """Mean and deviation over time of the last blocks: [B, 1, F, T] -> [B, components.in_features]."""
+        """Maximum and deviation over time of the last blocks: [B, 1, F, T] -> [B, components.in_features]."""
         pooled = []
         for x in self.activations(decibels)[-SUMMARISED:]:
-            mean = x.mean(3, keepdim=True)
-            deviation = ((x - mean) ** 2).mean(3).sqrt()
-            pooled += [mean.flatten(1), deviation.flatten(1)]
+            deviation = ((x - x.mean(3, keepdim=True)) ** 2).mean(3).sqrt()
+            pooled += [x.amax(3).flatten(1), deviation.flatten(1)]
         return torch.cat(pooled, 1)
 
     def forward(self, decibels: Tensor) -> Tensor:
