@@ -31,7 +31,7 @@ def principal_components(x: Tensor, count: int) -> tuple[Tensor, Tensor]:
     Where there are fewer components than `count`, the others are zero.
     """
     mean, scale = x.mean(0), x.std(0)
-    used = scale > 1e-4 * scale.max()  # a unit that never answers has no scale
+    used = scale > 1e-2 * scale.max()  # a unit that hardly answers would be noise
     scale = torch.where(used, scale, torch.inf)
     standard = (x - mean) / scale
     # By random projections (Halko et al., arXiv 0909.4061), drawn alike every time.
@@ -39,7 +39,7 @@ def principal_components(x: Tensor, count: int) -> tuple[Tensor, Tensor]:
         torch.manual_seed(0)
         _, singular, directions = torch.svd_lowrank(standard, min(count + SPARE, *x.shape), PASSES)
     variance = (singular**2 / len(x))[:count]
-    found = variance > 1e-6 * variance[0]
+    found = variance > 1e-4 * variance[0]
     factor = torch.where(found, variance, torch.inf) ** -WHITENING
     weight = directions[:, :count].T * torch.where(found, factor, 0)[:, None] / scale
     weight = functional.pad(weight, (0, 0, 0, count - len(weight)))

@@ -237,7 +237,7 @@ def test_a_bad_library(home: Path, capsysbinary: Capture, command: tuple[str, ..
 
 @pytest.mark.usefixtures("home")
 def test_what_never_ends_is_refused(capsysbinary: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qbe.bounded, "MOST", 1 << 22)
+    monkeypatch.setattr(qbe.bounded, "MOST", 1 << 23)
     endless = {
         "a list of names": ("embed", "--files-from", "/dev/zero"),
         "a model": ("embed", "--model", "/dev/zero", GOOD),
@@ -245,7 +245,7 @@ def test_what_never_ends_is_refused(capsysbinary: Capture, monkeypatch: pytest.M
     }
     for arguments in endless.values():
         code, _, lines = outcome(capsysbinary, *arguments)
-        assert (code, len(lines), "/dev/zero: over 4 MB" in lines[0]) == (2, 1, True), arguments
+        assert (code, len(lines), "/dev/zero: over 8 MB" in lines[0]) == (2, 1, True), (arguments, lines)
     for arguments in (("search", "lib.idx", "-"), ("deform", "--gain", "1"), ("embed",), ("index", "-o", "x.idx")):
         with open("/dev/zero") as zeros:
             monkeypatch.setattr("sys.stdin", zeros)

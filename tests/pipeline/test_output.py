@@ -75,7 +75,7 @@ def test_people_get_a_table_that_fits(folder: Path, command: str, columns: int) 
 
 def test_results_on_a_terminal_have_a_bar_and_minutes(folder: Path) -> None:
     _, shown = in_terminal("qbe search lib.idx query.wav -k 1", folder)
-    assert "██████████" in shown
+    assert "█████████" in shown
     assert "0:00.0 - 0:01.0" in shown
     _, plain = in_terminal("qbe search lib.idx query.wav -k 1", folder, PYTHONIOENCODING="ascii")
     assert "##########" in plain
