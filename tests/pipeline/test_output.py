@@ -78,4 +78,4 @@ def test_results_on_a_terminal_have_a_bar_and_minutes(folder: Path) -> None:
     assert "█████████" in shown
     assert "0:00.0 - 0:01.0" in shown
     _, plain = in_terminal("qbe search lib.idx query.wav -k 1", folder, PYTHONIOENCODING="ascii")
-    assert "##########" in plain
+    assert "#########" in plain

@@ -62,7 +62,7 @@ def test_report_log_and_picture(folder: Path) -> None:
 
 def test_people_see_progress(folder: Path) -> None:
     _, shown = in_terminal(f"{TRAIN} sounds -o p.onnx --steps 3", folder)
-    for word in ("step 1", "loss", "active", "segments/s"):
+    for word in ("step ", "loss", "active", "segments/s"):
         assert word in shown
 
 
