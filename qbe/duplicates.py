@@ -57,12 +57,16 @@ class Finder:
     min_score: float
 
     @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """Of segments, of every file."""
+        return self.library.segment_counts()
+
+    @cached_property
     def paths(self) -> dict[int, bytes]:
         """Of the files that are there and hold sound."""
-        removed, files = self.library.removed, np.arange(self.library.files)
-        there = files if removed is None else files[~removed]
-        held = [file for file in there.tolist() if len(self.library.rows_of(file))]
-        return dict(zip(held, self.library.file_paths(np.array(held, np.int64)), strict=True))
+        sounding = self.counts > 0
+        held = np.flatnonzero(sounding if self.library.removed is None else sounding & ~self.library.removed)
+        return dict(zip(held.tolist(), self.library.file_paths(held), strict=True))
 
     @cached_property
     def _files(self) -> dict[bytes, int]:
@@ -110,7 +114,7 @@ def duplicate_groups(
     on_file : called with the number of files that are through
     """
     finder, taken = Finder(library, min_score), np.zeros(library.files, bool)
-    longest_first = sorted(finder.paths, key=lambda file: -len(library.rows_of(file)))
+    longest_first = sorted(finder.paths, key=lambda file: -finder.counts[file])
     for done, file in enumerate(longest_first, 1):
         if not taken[file]:
             taken[file] = True

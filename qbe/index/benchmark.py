@@ -16,7 +16,7 @@ from qbe.errors import LibraryError
 from qbe.index.building import write_library
 from qbe.index.candidates import best_rows
 from qbe.index.intake import Intake
-from qbe.index.library import Library, open_library
+from qbe.index.library import RECALL, Library, open_library
 from qbe.index.pages import Numbers
 from qbe.index.searching import Match, search
 from qbe.plotting import write_svg
@@ -67,7 +67,7 @@ def _rows_there(library: Library) -> Numbers:
 def _perturbed(library: Library, row: int, rng: np.random.Generator) -> Vector | None:
     """Rotated; None where no other file has segments."""
     (own,), (vector,) = library.segments_of(np.array([row]))[:, 0], library.vectors(np.array([row]))
-    query, budget = vector.astype(np.float32), library.budget(0.97) or library.rows
+    query, budget = vector.astype(np.float32), library.budget(RECALL) or library.rows
     near = best_rows(library, query, budget, NEIGHBOURS, own.__eq__)
     if not len(near):
         return None

@@ -124,8 +124,7 @@ def _change(library: Library, intake: Intake, gone: Mask, trees: int) -> None:
 
 def _first_absorbed(library: Library, intake: Intake, removed: Mask) -> int:
     """The part from which on all are taken into what is written: 0 when the whole is to be built anew."""
-    lengths = np.concatenate([np.diff(library.block("file_first").part(n)) for n in range(len(library.parts))])
-    rows_removed = int(lengths[removed].sum())
+    rows_removed = int(library.segment_counts()[removed].sum())
     if library.rows + intake.count == rows_removed:
         return len(library.parts)  # nothing is left to build of
     built = library.parts[0].rows

@@ -112,8 +112,12 @@ class Library:
         """How many files there are, and how many segments they have."""
         if self.removed is None:
             return self.files, self.rows
-        lengths = np.concatenate([np.diff(self.block("file_first").part(n)) for n in range(len(self.parts))])
-        return int((~self.removed).sum()), int(lengths[~self.removed].sum())
+        return int((~self.removed).sum()), int(self.segment_counts()[~self.removed].sum())
+
+    def segment_counts(self) -> NDArray[np.int64]:
+        """How many segments each file has, [files], removed ones too."""
+        first = self.block("file_first")
+        return np.concatenate([np.diff(first.part(n).astype(np.int64)) for n in range(len(self.parts))])
 
     def file_paths(self, files: Numbers) -> list[bytes]:
         """Their names, as the bytes they were given in."""

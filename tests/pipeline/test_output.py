@@ -75,7 +75,8 @@ def test_people_get_a_table_that_fits(folder: Path, command: str, columns: int) 
 
 def test_results_on_a_terminal_have_a_bar_and_minutes(folder: Path) -> None:
     _, shown = in_terminal("qbe search lib.idx query.wav -k 1", folder)
-    assert "█████████" in shown
+    score, bar = re.findall(r"([\d.]+)  (█+)  ", shown)[0]
+    assert abs(len(bar) - 10 * float(score)) <= 0.51
     assert "0:00.0 - 0:01.0" in shown
     _, plain = in_terminal("qbe search lib.idx query.wav -k 1", folder, PYTHONIOENCODING="ascii")
-    assert "#########" in plain
+    assert f"  {'#' * len(bar)}  " in plain
