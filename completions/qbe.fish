@@ -144,6 +144,7 @@ complete -c qbe -n '__fish_seen_subcommand_from train' -l resume -d 'Go on with 
 complete -c qbe -n '__fish_seen_subcommand_from train' -l recipe -x -a '(__qbe_files any)' -d 'How positives are made: pitch=0.5,noise=0.2 or a TOML file.'
 complete -c qbe -n '__fish_seen_subcommand_from train' -l near -x -d 'Reach of proximity.'
 complete -c qbe -n '__fish_seen_subcommand_from train' -l balance -x -a 'duration sqrt folder' -d 'What files are drawn by.'
+complete -c qbe -n '__fish_seen_subcommand_from train' -l negatives -x -a 'files folders' -d 'Which sounds count as other ones.'
 complete -c qbe -n '__fish_seen_subcommand_from train' -l loss -x -a 'cosine l2 nt-xent' -d 'What is made small.'
 complete -c qbe -n '__fish_seen_subcommand_from train' -l mining -x -a 'none semi-hard hardest' -d 'Of negatives, for triplets.'
 complete -c qbe -n '__fish_seen_subcommand_from train' -l margin -x -d 'Of triplets.'

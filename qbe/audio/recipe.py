@@ -1,7 +1,8 @@
 """A recipe: how positives are made out of anchors, and how much of each change there is.
 
 Pitch shift, time stretch, noise and a recording's colour keep a sound's class; sounds near in time share one; a mixture
-inherits the classes of its parts (Jansen et al., arXiv 1711.02209).
+inherits the classes of its parts (Jansen et al., arXiv 1711.02209). Files side by side in a folder are often of one
+voice, of one instrument, or takes of one sound.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from qbe.streams.records import Deformation
 
 # In the order in which they are applied.
 DEFORMATIONS = ("pitch", "stretch", "eq", "gain", "mix", "noise")
-CHANGES = ("proximity", *DEFORMATIONS)
+ELSEWHERE = ("proximity", "neighbour")  # where a positive is taken from, if not from the anchor's own place
+CHANGES = (*ELSEWHERE, *DEFORMATIONS)
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Recipe:
     """How positives are made. Fields that CHANGES names are weights, the others are limits.
 
     The weight of a change is the share of positives that it touches, 0 to 1. Changes are drawn one by one for every
-    example, and combine: with proximity 0.6 and pitch 0.5, 30 % of positives are from nearby and shifted too.
+    example, and combine: with proximity 0.6 and pitch 0.5, 30 % of positives are from nearby and shifted too. With
+    neighbour it is taken from another file, whatever proximity says.
 
     max_semitones, max_stretch : both ways, drawn evenly in semitones and in the logarithm of the factor
     max_tilt : dB per octave, both ways; max_gain : dB, both ways
@@ -36,6 +39,7 @@ class Recipe:
     """
 
     proximity: float = 0.6
+    neighbour: float = 0.0
     pitch: float = 0.5
     stretch: float = 0.5
     eq: float = 0.0

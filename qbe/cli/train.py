@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MINUTES = 60.0
 Balance = StrEnum("Balance", ["duration", "sqrt", "folder"])
+Negatives = StrEnum("Negatives", ["files", "folders"])
 Loss = StrEnum("Loss", [("cosine", "cosine"), ("l2", "l2"), ("nt_xent", "nt-xent")])
 Mining = StrEnum("Mining", [("none", "none"), ("semi_hard", "semi-hard"), ("hardest", "hardest")])
 Device = StrEnum("Device", ["auto", "cpu", "cuda"])
@@ -60,6 +61,9 @@ def train(
         float | None, typer.Option(metavar="SECONDS", min=0.0, help="Reach of proximity.  [default: 10]")
     ] = None,
     balance: Annotated[Balance | None, typer.Option(help="What files are drawn by.  [default: duration]")] = None,
+    negatives: Annotated[
+        Negatives | None, typer.Option(help="Which sounds count as other ones.  [default: files]")
+    ] = None,
     loss: Annotated[Loss | None, typer.Option(help="What is made small.  [default: cosine]")] = None,
     mining: Annotated[Mining | None, typer.Option(help="Of negatives, for triplets.  [default: semi-hard]")] = None,
     margin: Annotated[
@@ -100,8 +104,8 @@ def train(
     on with --resume.
     """
     choices = {
-        "recipe": recipe, "near": near, "balance": balance, "loss": loss, "mining": mining, "margin": margin,
-        "temperature": temperature, "batch": batch, "learning_rate": learning_rate,
+        "recipe": recipe, "near": near, "balance": balance, "negatives": negatives, "loss": loss,
+        "mining": mining, "margin": margin, "temperature": temperature, "batch": batch, "learning_rate": learning_rate,
         "learn_filterbank": learn_filterbank or None, "seed": seed, "name": name, "licence": licence,
     }  # fmt: skip
     given = {option: value for option, value in choices.items() if value is not None}

@@ -20,12 +20,13 @@ PAIRS = 8
 
 @dataclass(frozen=True)
 class Audition:
-    """A pair on disk: path and start (seconds) of the anchor, start of the positive in the same file, what was done."""
+    """A pair on disk: of anchor and positive the file and start (seconds) they are from, and what was done."""
 
     anchor: Path
     positive: Path
     path: bytes
     start: float
+    positive_path: bytes
     positive_start: float
     changes: str
 
@@ -44,8 +45,9 @@ def write_pairs(corpus: Corpus, settings: Settings, folder: Path) -> list[Auditi
         for file, audio in ((anchor, triplets.read(pair.anchor)), (positive, triplets.positive(pair))):
             sound = from_samples(audio[:, None], SAMPLE_RATE)
             write_file(bytes(file), sound, sound.blocks())
-        path = corpus.paths[int(corpus.runs["file"][pair.anchor.run])]
+        path, other_path = (corpus.paths[corpus.runs["file"][place.run]] for place in (pair.anchor, pair.positive))
         start, other = seconds(pair.anchor), seconds(pair.positive)
-        changes = [f"near{other - start:+.2f}"] * (other != start) + [describe(pair.deformations)]
-        written.append(Audition(anchor, positive, path, start, other, " ".join(changes).strip()))
+        elsewhere = "neighbour" if path != other_path else f"near{other - start:+.2f}" if other != start else ""
+        changes = f"{elsewhere} {describe(pair.deformations)}".strip()
+        written.append(Audition(anchor, positive, path, start, other_path, other, changes))
     return written

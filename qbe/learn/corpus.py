@@ -68,11 +68,15 @@ class Corpus:
         if balance == "sqrt":
             weight /= np.sqrt(np.bincount(self.runs["file"], self.runs["length"])[self.runs["file"]])
         elif balance == "folder":
-            _, folder_of = np.unique([os.path.dirname(path) for path in self.paths], return_inverse=True)
-            folder = folder_of[self.runs["file"]]
+            folder = self.folders()[self.runs["file"]]
             weight /= np.maximum(1, np.bincount(folder, length))[folder]
         share: NDArray[np.float64] = weight / weight.sum()
         return share
+
+    def folders(self) -> NDArray[np.int64]:
+        """The number of the folder that every file is in, [F]."""
+        _, number = np.unique([os.path.dirname(path) for path in self.paths], return_inverse=True)
+        return number
 
     @property
     def hours(self) -> float:

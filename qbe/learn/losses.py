@@ -17,7 +17,7 @@ class Views:
 
     similarity : [N, N], cosine of all views
     positive : [N], cosine with the other side
-    allowed : bool [N, N], False for views of one file, which are never each other's negatives
+    allowed : bool [N, N], False for views of one source, which are never each other's negatives
     """
 
     similarity: Tensor
@@ -26,7 +26,7 @@ class Views:
 
     @property
     def mean_cosine(self) -> float:
-        """Of views of different files; near 1 where all embeddings have become one."""
+        """Of views of different sources; near 1 where all embeddings have become one."""
         return float(self.similarity.detach()[self.allowed].mean()) if self.allowed.any() else 0.0
 
 
@@ -38,9 +38,9 @@ class Outcome:
     active: float
 
 
-def compare(anchors: Tensor, positives: Tensor, files: Tensor) -> Views:
-    """anchors, positives : [B, D], unit norm; files : [B], which file each pair is from"""
-    views, owners = torch.cat([anchors, positives]), torch.cat([files, files])
+def compare(anchors: Tensor, positives: Tensor, sources: Tensor) -> Views:
+    """anchors, positives : [B, D], unit norm; sources : [B], which file or folder each pair is from"""
+    views, owners = torch.cat([anchors, positives]), torch.cat([sources, sources])
     positive = (anchors * positives).sum(1).repeat(2)
     return Views(views @ views.T, positive, owners[:, None] != owners[None, :])
 
@@ -48,7 +48,7 @@ def compare(anchors: Tensor, positives: Tensor, files: Tensor) -> Views:
 def mine(views: Views, mining: Mining) -> tuple[Tensor, Tensor]:
     """For each view the index of its negative [N], and whether there is one, bool [N]. Several may share a negative.
 
-    none : the next view of another file, in the batch's order, which is random
+    none : the next view of another source, in the batch's order, which is random
     semi-hard : the nearest that is still further away than the positive (Schroff et al., arXiv 1503.03832)
     hardest : the nearest
     """
@@ -76,7 +76,7 @@ def triplet_loss(views: Views, settings: Settings) -> Outcome:
 
 
 def nt_xent(views: Views, temperature: float) -> Outcome:
-    """Cross-entropy of finding the other side among the views of all other files (Chen et al., arXiv 2002.05709).
+    """Cross-entropy of finding the other side among the views of all other sources (Chen et al., arXiv 2002.05709).
 
     `active` is the share of views that have a negative nearer than their positive.
     """

@@ -23,7 +23,7 @@ SMOOTHED = 50  # steps at most
 
 @dataclass(frozen=True)
 class Distances:
-    """Cosine distances of views [n] to their positive, to a random view of another file, and to the mined negative."""
+    """Cosine distances of views [n] to their positive, to a random view of another one, and to the mined negative."""
 
     positive: NDArray[np.float32]
     before: NDArray[np.float32]
@@ -38,7 +38,7 @@ class Distances:
         negatives: dict[Mining, list[NDArray[np.float32]]] = {"none": [], mining: []}
         for batch in batches:
             embeddings = [training.embed_all(list(audio.numpy())) for audio in (batch.anchors, batch.positives)]
-            views = compare(embeddings[0], embeddings[1], batch.files)
+            views = compare(embeddings[0], embeddings[1], batch.sources)
             positive.append(1 - views.positive.numpy())
             for how, part in negatives.items():
                 negative, found = mine(views, how)

@@ -10,6 +10,7 @@ from qbe.audio.recipe import Recipe
 
 Balance = Literal["duration", "sqrt", "folder"]
 Loss = Literal["cosine", "l2", "nt-xent"]
+Negatives = Literal["files", "folders"]
 Mining = Literal["none", "semi-hard", "hardest"]
 
 MARGINS: dict[Loss, float] = {"cosine": 0.25, "l2": 0.1, "nt-xent": 0.0}
@@ -20,6 +21,7 @@ class Settings:
     """Training ends after `steps` or after `minutes` of training, whichever is given.
 
     balance : how the chance of a file to give the next anchor follows from its duration
+    negatives : sounds of all other files, or only those of other folders
     near : seconds between an anchor and a positive elsewhere in its file, at most
     batch : pairs of anchor and positive
     margin : None: the usual one of the loss; temperature : of NT-Xent
@@ -31,6 +33,7 @@ class Settings:
     seed: int = 0
     recipe: Recipe = field(default_factory=Recipe)
     balance: Balance = "duration"
+    negatives: Negatives = "files"
     near: float = 10.0
     batch: int = 128
     loss: Loss = "cosine"

@@ -139,7 +139,7 @@ class Training:
                 recall=self.history.recall[-1][1] if self.history.recall else None,
                 done=self.settings.done(self.step, self.seconds),
                 seconds=self.seconds,
-                views_per_second=2 * len(batch.files) * (self.step - first) / spent,
+                views_per_second=2 * len(batch.sources) * (self.step - first) / spent,
                 waiting=waited / spent,
                 warning=self.watch.sees(self.history.loss[-1], views.mean_cosine),
             )
@@ -154,7 +154,7 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         anchors, positives = self.embed(torch.cat([batch.anchors, batch.positives])).chunk(2)
-        views = compare(anchors, positives, batch.files.to(self.device))
+        views = compare(anchors, positives, batch.sources.to(self.device))
         # Not the loss: an embedding that is not a number has no semi-hard negative, and its triplet is left out.
         self._check_finite("embeddings", views.similarity)
         outcome = batch_loss(views, self.settings)

@@ -12,16 +12,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from qbe.audio.deformation import FAST, apply, duration_factor, mix
-from qbe.audio.recipe import DEFORMATIONS, Recipe, choose, draw
+from qbe.audio.recipe import DEFORMATIONS, ELSEWHERE, Recipe, choose, draw
 from qbe.audio.segmentation import SAMPLE_RATE, WINDOW
 from qbe.audio.sound import from_samples
+from qbe.errors import TrainingError
 from qbe.learn.corpus import Corpus
 from qbe.learn.settings import Settings
 from qbe.streams.records import Audio, Deformation
+
+NEIGHBOURS = 3  # files before and after one in its folder
 
 
 @dataclass(frozen=True)
@@ -44,23 +48,30 @@ class Pair:
 
 @dataclass(frozen=True)
 class Batch:
-    """anchors, positives : float32 [B, T]; files : int64 [B], which file each pair is from"""
+    """anchors, positives : float32 [B, T]; sources : int64 [B], which file or folder the anchor of each pair is from"""
 
     anchors: Tensor
     positives: Tensor
-    files: Tensor
+    sources: Tensor
 
 
 class Triplets(Dataset[Batch]):
     """Batch number `step` of training. It depends on the seed and on `step` alone, so a run can be taken up anywhere.
 
-    The third part of a triplet, the negative, is found among the other files of the batch: `qbe.learn.losses`.
+    The third part of a triplet, the negative, is found among the other sources of the batch: `qbe.learn.losses`.
+
+    TrainingError where negatives are to come from other folders and all sounds are in one.
     """
 
     def __init__(self, corpus: Corpus, settings: Settings) -> None:
         self.corpus, self.settings = corpus, settings
         self.reach = round(settings.near * SAMPLE_RATE)
-        self.chances = np.cumsum(corpus.weights(settings.balance))
+        weights = corpus.weights(settings.balance)
+        self.chances = np.cumsum(weights)
+        self.sources = corpus.folders() if settings.negatives == "folders" else np.arange(len(corpus.paths))
+        if not self.sources.any():
+            raise TrainingError("--negatives folders: all sounds are in one folder; leave it out")
+        self.neighbours = _Neighbours(corpus, weights)
 
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng([self.settings.seed, step])
@@ -68,7 +79,7 @@ class Triplets(Dataset[Batch]):
         batch = Batch(
             torch.from_numpy(np.stack([self.read(pair.anchor) for pair in pairs])),
             torch.from_numpy(np.stack([self.positive(pair) for pair in pairs])),
-            torch.tensor([int(self.corpus.runs["file"][pair.anchor.run]) for pair in pairs]),
+            torch.tensor([int(self.sources[self.corpus.runs["file"][pair.anchor.run]]) for pair in pairs]),
         )
         self.corpus.forget()
         return batch
@@ -86,13 +97,16 @@ class Triplets(Dataset[Batch]):
         """An anchor, and how its positive is to be made."""
         anchor, mixed_in = self.place(rng), self.place(rng)
         changes, positive = choose(rng, self.settings.recipe), anchor
-        if "proximity" in changes:
+        if "neighbour" in changes and (run := self.neighbours.draw(rng, anchor.run)) is not None:
+            positive = Place(run, int(rng.integers(self._last(run) + 1)))
+        elif any(change in ELSEWHERE for change in changes):
             low, high = max(0, anchor.start - self.reach), min(self._last(anchor.run), anchor.start + self.reach)
             positive = Place(anchor.run, int(rng.integers(low, high + 1)))
-            if positive == anchor and changes == ["proximity"]:  # a short sound: it is no positive of itself
-                changes = choose(rng, self.settings.recipe, DEFORMATIONS)
+        deformations = [change for change in changes if change not in ELSEWHERE]
+        if positive == anchor and not deformations:  # a short sound: it is no positive of itself
+            deformations = choose(rng, self.settings.recipe, DEFORMATIONS)
         name = self.corpus.paths[int(self.corpus.runs["file"][mixed_in.run])]
-        drawn = [draw(rng, self.settings.recipe, change, name) for change in changes if change != "proximity"]
+        drawn = [draw(rng, self.settings.recipe, change, name) for change in deformations]
         return Pair(anchor, positive, drawn, mixed_in)
 
     def read(self, place: Place) -> Audio:
@@ -123,6 +137,30 @@ def deformed_window(
             sound = apply(sound, [deformation], FAST)
     audio = sound.samples()[:WINDOW, 0]
     return np.pad(audio, (0, WINDOW - len(audio)))
+
+
+class _Neighbours:
+    """Which files lie next to one in its folder, by name. Those with nothing to learn from are no neighbours."""
+
+    def __init__(self, corpus: Corpus, weights: NDArray[np.float64]) -> None:
+        self.files = corpus.runs["file"]
+        self.runs: dict[int, list[int]] = {}
+        for run in np.flatnonzero(weights):
+            self.runs.setdefault(int(self.files[run]), []).append(int(run))
+        self.folders = corpus.folders()
+        self.order = sorted(self.runs, key=lambda file: (self.folders[file], corpus.paths[file]))
+        self.position = {file: k for k, file in enumerate(self.order)}
+
+    def draw(self, rng: np.random.Generator, run: int) -> int | None:
+        """A run of one of the NEIGHBOURS files before and after that of `run`. None where it is alone."""
+        file = int(self.files[run])
+        position = self.position[file]
+        near = self.order[max(0, position - NEIGHBOURS) : position + NEIGHBOURS + 1]
+        others = [other for other in near if other != file and self.folders[other] == self.folders[file]]
+        if not others:
+            return None
+        runs = self.runs[others[int(rng.integers(len(others)))]]
+        return runs[int(rng.integers(len(runs)))]
 
 
 class HeldOut:

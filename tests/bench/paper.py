@@ -168,8 +168,8 @@ def train_on_labels(tasks: dict[str, list[Item]], arguments: argparse.Namespace,
             return Place(run, int(rng.integers(last + 1)))
 
     def join(one: Batch, other: Batch) -> Batch:
-        files = torch.cat([one.files, other.files + len(one.files)])  # no file has the number of a label
-        return Batch(torch.cat([one.anchors, other.anchors]), torch.cat([one.positives, other.positives]), files)
+        sources = torch.cat([one.sources, other.sources + len(one.sources)])  # no file has the number of a label
+        return Batch(torch.cat([one.anchors, other.anchors]), torch.cat([one.positives, other.positives]), sources)
 
     def labelled_segments() -> Iterator[Segment]:
         for task, items in tasks.items():

@@ -14,7 +14,7 @@ from conftest import cents, frequency, noise, tone
 
 from qbe.audio.recipe import Recipe
 from qbe.audio.segmentation import WINDOW, cut
-from qbe.errors import UsageError
+from qbe.errors import TrainingError, UsageError
 from qbe.learn.audition import PAIRS, write_pairs
 from qbe.learn.corpus import Corpus, write_corpus
 from qbe.learn.settings import Balance, Settings
@@ -45,14 +45,14 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 )
 def test_anchors_are_drawn_by_weight(corpus: Corpus, balance: Balance, weights: list[float]) -> None:
     triplets = Triplets(corpus, Settings(balance=balance, recipe=only(proximity=1), batch=50))
-    drawn = Counter(int(file) for step in range(20) for file in triplets[step].files)
+    drawn = Counter(int(file) for step in range(20) for file in triplets[step].sources)
     shares = np.array([drawn[k] for k in range(3)]) / 1000
     np.testing.assert_allclose(shares, np.array(weights) / sum(weights), atol=0.06)
 
 
 def test_a_batch_depends_on_seed_and_step_alone(corpus: Corpus) -> None:
     first = Triplets(corpus, Settings(batch=4))
-    for name in ("anchors", "positives", "files"):
+    for name in ("anchors", "positives", "sources"):
         assert torch.equal(getattr(first[7], name), getattr(Triplets(corpus, Settings(batch=4))[7], name))
     assert not torch.equal(first[7].anchors, first[8].anchors)
     assert not torch.equal(first[7].anchors, Triplets(corpus, Settings(batch=4, seed=1))[7].anchors)
@@ -73,6 +73,31 @@ def test_a_near_positive_lies_within_the_distance(corpus: Corpus) -> None:
     assert max(gaps) > 24_000
     assert all(pair.anchor.run == pair.positive.run and not pair.deformations for pair in pairs)
     np.testing.assert_array_equal(triplets.positive(pairs[0]), triplets.read(pairs[0].positive))
+
+
+def test_a_neighbour_is_another_file_not_far_off_in_the_same_folder(tmp_path: Path) -> None:
+    names = [b"a/%02d.wav" % k for k in range(12)] + [b"b/0.wav", b"b/1.wav", b"c/alone.wav"]
+    corpus = corpus_of(tmp_path, {name: noise(1.5, seed=k) for k, name in enumerate(reversed(names))})
+    learned = [name for name, held in zip(corpus.paths, corpus.held_out(), strict=True) if not held]
+    triplets, rng = Triplets(corpus, Settings(recipe=only(neighbour=1, pitch=0.1))), np.random.default_rng(0)
+    seen: dict[bytes, set[bytes]] = {}
+    for pair in [triplets.draw(rng) for _ in range(2000)]:
+        anchor, positive = (corpus.paths[corpus.runs["file"][place.run]] for place in (pair.anchor, pair.positive))
+        seen.setdefault(anchor, set()).add(positive)
+        assert pair.anchor != pair.positive or pair.deformations, "a sound is no positive of itself"
+    for name in learned:
+        folder = sorted(other for other in learned if other[:2] == name[:2])
+        at = folder.index(name)
+        assert seen[name] == ({*folder[max(0, at - 3) : at], *folder[at + 1 : at + 4]} or {name})
+
+
+def test_negatives_of_other_folders_leave_out_the_own_one(corpus: Corpus, tmp_path: Path) -> None:
+    files, folders = (Triplets(corpus, Settings(batch=50, negatives=way))[0].sources for way in ("files", "folders"))
+    assert set(files.tolist()) == {0, 1, 2}
+    np.testing.assert_array_equal(folders, np.array([0, 0, 1])[files])
+    flat = corpus_of(tmp_path, {b"a": noise(2.0), b"b": noise(2.0, seed=1)})
+    with pytest.raises(TrainingError, match="one folder"):
+        Triplets(flat, Settings(negatives="folders"))
 
 
 def test_what_one_change_does_is_all_that_happens(corpus: Corpus) -> None:
@@ -153,6 +178,16 @@ def test_pairs_to_hear_are_what_they_are_said_to_be(tmp_path: Path) -> None:
         assert cents(frequency(positive), frequency(anchor) * 2 ** (semitones / 12)) == pytest.approx(0, abs=3)
         assert ("near" in pair.changes) == (pair.start != pair.positive_start)
         assert frequency(anchor) == pytest.approx(500 if pair.path == b"a" else 900, rel=0.001)
+
+
+def test_a_neighbour_to_hear_is_the_other_file(tmp_path: Path) -> None:
+    tones = corpus_of(tmp_path, {b"a": tone(500, 5.0), b"b": tone(900, 5.0)})
+    for pair in write_pairs(tones, Settings(recipe=only(neighbour=1)), tmp_path / "pairs"):
+        assert pair.changes == "neighbour"
+        assert {pair.path, pair.positive_path} == {b"a", b"b"}
+        for file, path in ((pair.anchor, pair.path), (pair.positive, pair.positive_path)):
+            heard = frequency(soundfile.read(file)[0])
+            assert heard == pytest.approx(500 if path == b"a" else 900, rel=0.001)
 
 
 def heard_pairs(folder: Path, corpus: Corpus, recipe: Recipe) -> list[tuple[Audio, Audio, float]]:
