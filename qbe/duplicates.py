@@ -73,7 +73,7 @@ class Finder:
         return {path: file for file, path in self.paths.items()}
 
     def vectors(self, file: int) -> Vectors:
-        """Rotated, [n, D]."""
+        """In the library's frame, [n, D]."""
         return self.library.vectors(self.library.rows_of(file))
 
     def duplicates(self, file: int, is_taken: Callable[[int], bool]) -> Iterator[tuple[int, float]]:
@@ -91,7 +91,7 @@ class Finder:
         path, least = self.paths[file], 2 * self.min_score - 1
         return {
             self._files[found]
-            for query in (probes @ self.library.rotation.T).astype(np.float32)
+            for query in self.library.frame.given(probes)
             for found in self._near(query[None], path, least)
         }
 

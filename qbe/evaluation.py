@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from qbe.audio.reading import LONGEST
 from qbe.bounded import read_whole
+from qbe.centring import centred, middle
 from qbe.errors import TaskError, display
 from qbe.streams.records import Vector
 
@@ -191,3 +192,10 @@ def retrieval(sounds: Sequence[Vector], labels: Sequence[str], groups: Sequence[
         firsts.append(bool(relevant[order[0]]))
         chances.append(chance_precision(int(relevant.sum()), len(relevant)))
     return Retrieval(np.array(precisions), float(np.mean(firsts)), float(np.mean(chances)), len(sounds))
+
+
+def library_retrieval(sounds: Sequence[Vector], labels: Sequence[str], groups: Sequence[str]) -> Retrieval:
+    """As `retrieval`, but of embeddings as a library of all the sounds sees them: what `qbe search` would answer."""
+    vectors = np.concatenate(list(sounds))
+    origin = middle(vectors.sum(0, dtype=np.float64), len(vectors))
+    return retrieval([centred(sound, origin).astype(np.float32) for sound in sounds], labels, groups)

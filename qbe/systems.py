@@ -16,7 +16,7 @@ from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, cut
 from qbe.baselines import FEATURES, best_variant
 from qbe.encoder import BATCH, JOBS, open_encoder
 from qbe.errors import AudioError, OnError, display
-from qbe.evaluation import Part, Retrieval, retrieval
+from qbe.evaluation import Part, Retrieval, library_retrieval
 from qbe.streams.records import Audio, Segment, Vector
 
 Measure = Callable[[Sequence[Vector], Sequence[str], Sequence[str]], Retrieval]
@@ -41,7 +41,7 @@ def model_system(path: str | None) -> System:
     """The model in an ONNX file, called as the file; None: the default model. Raises as `open_encoder`."""
     encoder = open_encoder(path)
     name = display(os.fsencode(path)) if path else "default"
-    return System(name, encoder.sample_rate, encoder.samples, encoder.embed, retrieval)
+    return System(name, encoder.sample_rate, encoder.samples, encoder.embed, library_retrieval)
 
 
 def baseline_system(name: str) -> System:

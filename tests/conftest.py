@@ -10,8 +10,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 
 from qbe.encoder import Encoder, open_encoder
+from qbe.index.library import Library
 from qbe.streams.records import Audio
 
 DATA = Path(__file__).parent / "data"
@@ -69,3 +71,14 @@ def encoder() -> Encoder:
 def library_sounds() -> list[Path]:
     """The sounds of the demo, of all formats."""
     return sorted(path for path in (DATA / "library").rglob("*") if path.is_file())
+
+
+def seen(library: Library, vectors: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Vectors [n, D] from the library's middle, at unit length."""
+    from_middle = vectors.astype(np.float64) - library.frame.middle
+    return from_middle / np.linalg.norm(from_middle, axis=1, keepdims=True)
+
+
+def cosines(library: Library, one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Of vectors [n, D] with others [m, D], seen from the library's middle: [n, m]."""
+    return seen(library, one) @ seen(library, other).T

@@ -70,15 +70,17 @@ def content_of(library: Library) -> Content:
     for file, path in zip(files.tolist(), library.file_paths(files), strict=True):
         rows = library.rows_of(file)
         ((seed,),) = {(int(length) - 1,) for _, _, length in library.segments_of(rows)}
-        np.testing.assert_allclose(library.vectors(rows) @ library.rotation.T, vectors(path, seed), atol=2e-3)
+        np.testing.assert_allclose(library.frame.given(library.vectors(rows)), vectors(path, seed), atol=2e-3)
         found[path] = seed
     return found
 
 
 def searched(path: str) -> None:
     """Search a library, and compare what is found with what it must be."""
-    for match in search(open_library(path), QUERY, 5, segments=True):
-        wanted = float(vectors(match.path, match.length - 1)[match.start] @ QUERY[0])
+    library = open_library(path)
+    for match in search(library, QUERY, 5, segments=True):
+        seen = np.stack([QUERY[0], vectors(match.path, match.length - 1)[match.start]]) - library.frame.middle
+        wanted = float(seen[0] @ seen[1] / np.prod(np.linalg.norm(seen, axis=1)))
         assert abs(match.score - wanted) < 2e-3, match
 
 

@@ -53,9 +53,8 @@ def perturbed_segments(library: Library, count: int, seed: int) -> Vector:
     found = [query for row in drawn if (query := _perturbed(library, row, rng)) is not None]
     if not found:
         raise LibraryError(f"{library.path}: measuring takes the segments of two files at least")
-    mixed = np.stack(found) @ library.rotation.T
-    queries: Vector = (mixed / np.linalg.norm(mixed, axis=1, keepdims=True)).astype(np.float32)
-    return queries
+    mixed = np.stack(found)
+    return library.frame.given(mixed / np.linalg.norm(mixed, axis=1, keepdims=True))
 
 
 def _rows_there(library: Library) -> Numbers:
@@ -65,7 +64,7 @@ def _rows_there(library: Library) -> Numbers:
 
 
 def _perturbed(library: Library, row: int, rng: np.random.Generator) -> Vector | None:
-    """Rotated; None where no other file has segments."""
+    """In the library's frame; None where no other file has segments."""
     (own,), (vector,) = library.segments_of(np.array([row]))[:, 0], library.vectors(np.array([row]))
     query, budget = vector.astype(np.float32), library.budget(RECALL) or library.rows
     near = best_rows(library, query, budget, NEIGHBOURS, own.__eq__)

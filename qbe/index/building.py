@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from qbe.errors import LibraryError
 from qbe.index.file import Block, BlockWriter, Footer, write_commit
+from qbe.index.frame import Frame
 from qbe.index.intake import Intake
 from qbe.index.library import Library
-from qbe.index.parts import HEAD_DIMENSIONS
 from qbe.index.planting import CELL_ROWS, assign, cells_for, plant
 from qbe.index.recall import measure_budgets
 from qbe.saving import locked, save_file
@@ -88,66 +88,59 @@ def build_locked(
 
 def write_library(path: str, intake: Intake, footer: Footer) -> None:
     """A library of one part in `path`'s place. footer : of which parts and budgets are to be found"""
-    axes = _principal_axes(intake.moment)
-    head, rng = axes[:, :HEAD_DIMENSIONS], np.random.default_rng(SEED)
+    frame, rng = Frame.of(intake.total, intake.moment, intake.count), np.random.default_rng(SEED)
     with save_file(path) as file:
         writer = BlockWriter(file)
         writer.begin_file()
-        writer.add("rotation", [axes], "<f4", axes.shape[1:])
+        writer.add("middle", [frame.middle], "<f4")
+        writer.add("rotation", [frame.axes], "<f4", frame.axes.shape[1:])
         trees = footer.trees if cells_for(intake.count) > 1 else 1
-        grown = [_planted(intake, head, rng) for _ in range(trees)]
-        blocks = write_part(writer, intake, axes, grown, "<i8" if intake.is_wide else "<u4")
+        grown = [_planted(intake, frame.heads, rng) for _ in range(trees)]
+        blocks = write_part(writer, intake, frame, grown, "<i8" if intake.is_wide else "<u4")
         footer = replace(footer, parts=(blocks,), budgets=())
         file.flush()
         library = Library(path, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), footer)
         write_commit(file, replace(footer, budgets=measure_budgets(library, SEED)), 1)
 
 
-def _principal_axes(moment: NDArray[np.float64]) -> Vector:
-    """Orthonormal columns, those along which the vectors are longest first."""
-    _, axes = np.linalg.eigh(moment)
-    return np.ascontiguousarray(axes[:, ::-1], np.float32)
-
-
-def _planted(intake: Intake, head: Vector, rng: np.random.Generator) -> Tree:
+def _planted(intake: Intake, heads: Frame, rng: np.random.Generator) -> Tree:
     """A tree whose cells are cut for the rows that lie in them."""
     cells = cells_for(intake.count)
     size = min(intake.count, max(SMALLEST_SAMPLE, SAMPLE_PER_CELL * cells))
-    sample = np.concatenate(list(intake.rotated(head, np.sort(rng.choice(intake.count, size, replace=False)))))
+    sample = np.concatenate(list(intake.seen(heads, np.sort(rng.choice(intake.count, size, replace=False)))))
     centres = plant(sample, cells, rng)
-    return Tree.of(np.concatenate(list(assign(intake.rotated(head), centres))), centres)
+    return Tree.of(np.concatenate(list(assign(intake.seen(heads), centres))), centres)
 
 
-def settled(intake: Intake, head: Vector, centres: Vector) -> Tree:
+def settled(intake: Intake, heads: Frame, centres: Vector) -> Tree:
     """A tree of the cells of a library and, where what came would crowd one, of cells that are split off it."""
-    cell = np.concatenate([np.zeros(0, np.intp), *assign(intake.rotated(head), centres)])
+    cell = np.concatenate([np.zeros(0, np.intp), *assign(intake.seen(heads), centres)])
     rng = np.random.default_rng(SEED)
     for crowded in np.flatnonzero(np.bincount(cell, minlength=1) > CROWDED).tolist():
         rows = np.flatnonzero(cell == crowded)
-        heads = np.concatenate(list(intake.rotated(head, rows)))
-        split = plant(heads, len(rows) // CELL_ROWS, rng)
-        cell[rows] = len(centres) + np.concatenate(list(assign([heads], split)))
+        within = np.concatenate(list(intake.seen(heads, rows)))
+        split = plant(within, len(rows) // CELL_ROWS, rng)
+        cell[rows] = len(centres) + np.concatenate(list(assign([within], split)))
         centres = np.concatenate([centres, split])
     return Tree.of(cell, centres)
 
 
 def write_part(
-    writer: BlockWriter, intake: Intake, axes: Vector, trees: list[Tree], places: str, shared: int = 0
+    writer: BlockWriter, intake: Intake, frame: Frame, trees: list[Tree], places: str, shared: int = 0
 ) -> dict[str, Block]:
     """The blocks of a part that holds what has come in.
 
     places : dtype of `segments`; shared : how many cells of each tree are those of the first part
     """
-    head, tail = np.array_split(axes, [HEAD_DIMENSIONS], axis=1)
-    order = trees[0].order
+    heads, tails, order = frame.heads, frame.tails, trees[0].order
     row = np.empty_like(order)  # of each place in the intake
     row[order] = np.arange(len(order))
-    writer.add("heads", chain(*(intake.rotated(head, tree.order) for tree in trees)), "<f4", head.shape[1:])
+    writer.add("heads", chain(*(intake.seen(heads, tree.order) for tree in trees)), "<f4", heads.axes.shape[1:])
     norms: list[Vector] = []
-    writer.add("tails", _halved(intake.rotated(tail, order), norms), "<f2", tail.shape[1:])
+    writer.add("tails", _halved(intake.seen(tails, order), norms), "<f2", tails.axes.shape[1:])
     writer.add("tail_norms", norms, "<f4")
     writer.add("tree_rows", (row[tree.order] for tree in trees[1:]), "<u4")
-    writer.add("centres", (tree.centres[shared:] for tree in trees), "<f4", head.shape[1:])
+    writer.add("centres", (tree.centres[shared:] for tree in trees), "<f4", heads.axes.shape[1:])
     cells = [tree.cells + k * len(order) for k, tree in enumerate(trees)]
     writer.add("cells", [c[:shared] for c in cells] + [c[shared:] for c in cells], "<u8", (2,))
     _write_tables(writer, intake, order, row, places)

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from qbe.errors import LibraryError, display
 
 MAGIC = b"QBEINDEX"
-VERSION = 3
+VERSION = 4
 HEAD = 4096
 SLOTS = (1024, 2048)
 SLOT = struct.Struct("<QQQI")

@@ -25,7 +25,6 @@ from qbe.index.building import Built, build_locked, settled, write_library, writ
 from qbe.index.file import Block, BlockWriter, Commit, map_file, read_commit, write_commit
 from qbe.index.intake import Intake
 from qbe.index.library import Library, open_library
-from qbe.index.parts import HEAD_DIMENSIONS
 from qbe.saving import locked
 from qbe.streams.framing import model_label
 from qbe.streams.records import Embedding, File, Header
@@ -165,10 +164,10 @@ def _append(library: Library, intake: Intake, first: int, gone: Mask, removed: M
 
 
 def _written(library: Library, writer: BlockWriter, intake: Intake) -> dict[str, Block]:
-    axes, places = library.rotation, library.parts[0].blocks["segments"].dtype
+    frame, places = library.frame, library.parts[0].blocks["segments"].dtype
     centres = np.split(library.block("centres").part(0), library.trees)
-    trees = [settled(intake, axes[:, :HEAD_DIMENSIONS], of_tree) for of_tree in centres]
-    return write_part(writer, intake, axes, trees, places, shared=len(centres[0]))
+    trees = [settled(intake, frame.heads, of_tree) for of_tree in centres]
+    return write_part(writer, intake, frame, trees, places, shared=len(centres[0]))
 
 
 def _drop_uncommitted(path: str) -> Commit:

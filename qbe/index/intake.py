@@ -17,6 +17,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from qbe.index.frame import Frame
 from qbe.index.library import Library
 from qbe.streams.records import Embedding, File, Vector
 
@@ -30,7 +31,7 @@ class Intake:
 
     files : their numbers by name; file_columns : the end of the last segment, size, and mtime of each
     repeated : how many segments were left out because they had come before
-    moment : float64 [D, D], the sum of the outer products of all vectors
+    total, moment : float64 [D] and [D, D], the sums of all vectors and of their outer products
     """
 
     def __init__(self, folder: str, dimension: int) -> None:
@@ -39,7 +40,7 @@ class Intake:
         self._end, self._size, self._mtime = self.file_columns
         self.row_file, self.row_start, self.row_length = array("I"), array("q"), array("q")
         self.repeated = 0
-        self.moment = np.zeros((dimension, dimension))
+        self.total, self.moment = np.zeros(dimension), np.zeros((dimension, dimension))
         self._last_start = array("q")
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
 
@@ -99,6 +100,7 @@ class Intake:
         return True
 
     def _spill(self, vectors: Vector) -> None:
+        self.total += vectors.sum(0, dtype=np.float64)
         self.moment += (vectors.T @ vectors).astype(np.float64)
         self._file.write(np.ascontiguousarray(vectors, "<f4").data)
 
@@ -117,24 +119,19 @@ class Intake:
         self.row_length.frombytes(row_lengths.tobytes())
         for file, *facts in zip(new, *library.block("files").part(number)[kept, :3].T.tolist(), strict=True):
             self._end[file], self._size[file], self._mtime[file] = facts
-        turned_back = library.rotation.T
         for at in range(0, len(rows), BUFFERED_ROWS):
-            self._spill((library.vectors(rows[at : at + BUFFERED_ROWS]) @ turned_back).astype(np.float32))
+            self._spill(library.frame.given(library.vectors(rows[at : at + BUFFERED_ROWS])))
 
     @cached_property
     def _map(self) -> mmap.mmap:
         self._file.flush()
         return mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
 
-    def rotated(self, axes: Vector, rows: NDArray[np.intp] | None = None) -> Iterator[Vector]:
-        """Vectors @ axes, in arrays [n, columns of axes]: those of the given rows, or all. Nothing is added after this.
-
-        By way of float64, so that equal vectors stay equal wherever in an array they lie.
-        """
-        double = axes.astype(np.float64)
+    def seen(self, frame: Frame, rows: NDArray[np.intp] | None = None) -> Iterator[Vector]:
+        """The vectors in a frame, in arrays [n, K]: those of the given rows, or all. Nothing is added after this."""
         for first in range(0, self.count if rows is None else len(rows), BUFFERED_ROWS):
-            vectors: NDArray[Any] = np.ndarray((self.count, len(axes)), "<f4", self._map)
+            vectors: NDArray[Any] = np.ndarray((self.count, len(frame.middle)), "<f4", self._map)
             part = slice(first, first + BUFFERED_ROWS)
-            yield (vectors[part if rows is None else rows[part]].astype(np.float64) @ double).astype(np.float32)
+            yield frame.seen(vectors[part if rows is None else rows[part]])
             if hasattr(mmap, "MADV_DONTNEED"):  # what has been read stays in the system's cache, not in our memory
                 self._map.madvise(mmap.MADV_DONTNEED)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from qbe.errors import LibraryError, display
 from qbe.index.file import Block, Footer, map_file, read_commit
+from qbe.index.frame import Frame
 from qbe.index.pages import Numbers, Pages
 from qbe.index.parts import Part, is_complete
 from qbe.streams.records import Vector
@@ -74,8 +75,8 @@ class Library:
         return self.parts[0].blocks["heads"].shape[1]
 
     @cached_property
-    def rotation(self) -> Vector:
-        return self.block("rotation").all()
+    def frame(self) -> Frame:
+        return Frame(self.block("middle").all(), self.block("rotation").all())
 
     @cached_property
     def cells(self) -> Cells:
@@ -184,7 +185,7 @@ class Library:
         return rows
 
     def vectors(self, rows: Numbers) -> NDArray[np.float64]:
-        """Rotated vectors, [n, D]. In float64, so that equal rows get equal scores wherever they lie."""
+        """As they are kept in the frame, [n, D]. In float64, so that equal rows get equal scores wherever they lie."""
         places = rows
         if self.trees > 1 and len(self.parts) > 1:
             places = rows + (self._first_places - self._first_rows)[self._parts_at(self._first_rows, rows)]

@@ -4,8 +4,9 @@ A library is the part that was built and those that were appended since. Rows ar
 in a part, by their place in the cells of its first tree; files are numbered part by part too. The blocks of a part, for
 N rows of F files, dimension D = H + R, T trees, and C cells in all:
 
-    rotation     float32 [D, D]    of the first part: orthonormal, a vector v is kept as v @ rotation, its first H
-                                   numbers holding the most
+    middle       float32 [D]       of the first part: what its vectors are seen from (`qbe.centring`)
+    rotation     float32 [D, D]    of the first part: orthonormal, a vector v is kept as centred(v, middle) @ rotation,
+                                   its first H numbers holding the most
     heads        float32 [T N, H]  the first H numbers, tree by tree, cell by cell
     tails        float16 [N, R]    the others
     tail_norms   float32 [N]       their lengths
@@ -29,8 +30,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qbe.index.file import Block, Footer
-
-HEAD_DIMENSIONS = 32
+from qbe.index.frame import HEAD_DIMENSIONS
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ def is_complete(footer: Footer) -> bool:
     try:
         sound = footer.parts[0]["segments"].shape[0] > 0
         sound = sound and footer.parts[0]["rotation"].shape == (footer.dimension,) * 2
+        sound = sound and footer.parts[0]["middle"].shape == (footer.dimension,)
         return sound and all(_is_part(blocks, footer) for blocks in footer.parts)
     except (KeyError, ValueError, IndexError, TypeError):
         return False

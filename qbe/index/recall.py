@@ -38,7 +38,7 @@ def _trials(library: Library, seed: int) -> Iterator[_Trial]:
     """Queries with K answers in files other than their own: the query of `qbe search` comes from none of them."""
     rng = np.random.default_rng(seed)
     for row in np.sort(rng.choice(library.rows, min(QUERIES, library.rows), replace=False)):
-        query = (library.vectors(row[None]) @ library.rotation.T).astype(np.float32)
+        query = library.frame.given(library.vectors(row[None]))
         (path,) = library.file_paths(library.segments_of(row[None])[:, 0].astype(np.int64))
         best = search(library, query, K, segments=True, skip=path.__eq__)
         if len(best) == K:

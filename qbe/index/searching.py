@@ -44,7 +44,7 @@ class Match:
 
 @dataclass
 class _Question:
-    """query : float32 [Q, D], rotated; k : results wanted; skip : as for `search`"""
+    """query : float32 [Q, D], in the library's frame; k : results wanted; skip : as for `search`"""
 
     library: Library
     query: Vector
@@ -112,7 +112,7 @@ def search(
 
     LibraryError where something that had to be read is damaged.
     """
-    question = _Question(library, query @ library.rotation, k, skip)
+    question = _Question(library, library.frame.seen(query), k, skip)
     while budget is not None and budget < library.rows:
         matches = _near_segments(question, budget) if segments else _near_files(question, budget)
         if len(matches) == k:

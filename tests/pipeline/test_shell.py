@@ -255,7 +255,7 @@ def test_info_and_check(folder: Path, tmp_path: Path) -> None:
     assert json.loads(sh("qbe info --json lib.idx", folder).stdout)["segments"] == int(facts["segments"])
     assert sh("qbe index --check lib.idx", folder).returncode == 0
     data = bytearray((folder / "lib.idx").read_bytes())
-    data[5000] ^= 1
+    data[8000] ^= 1
     (tmp_path / "bad.idx").write_bytes(data)
     done = sh("qbe index --check bad.idx", tmp_path)
     assert (done.returncode, said(done)) == (2, ["qbe: bad.idx: damaged: wrong checksum in rotation; build it again"])

@@ -94,7 +94,7 @@ def test_of_what_is_near_identical_the_best_is_left(library: Library, segments: 
 
 
 def search_vectors(library: Library, file: int) -> Vector:
-    return (library.vectors(library.rows_of(file)) @ library.rotation.T).astype(np.float32)
+    return library.frame.given(library.vectors(library.rows_of(file)))
 
 
 def test_unique_gives_all_there_are_when_they_are_fewer(library: Library) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import cosines
 from numpy.typing import NDArray
 
 from qbe.duplicates import duplicate_groups, score
@@ -44,17 +45,17 @@ def sounds(count: int, seed: int = 0) -> list[Vector]:
     return files
 
 
-def scores(files: list[Vector]) -> NDArray[np.float64]:
+def scores(library: Library, files: list[Vector]) -> NDArray[np.float64]:
     """Of all files with all, the lower of both directions."""
-    rows, first = np.concatenate(files).astype(np.float64), np.cumsum([0, *map(len, files[:-1])])
-    best = np.maximum.reduceat(rows @ rows.T, first, axis=1)  # of each segment with each file
+    rows, first = np.concatenate(files), np.cumsum([0, *map(len, files[:-1])])
+    best = np.maximum.reduceat(cosines(library, rows, rows), first, axis=1)  # of each segment with each file
     one = np.add.reduceat(best, first) / np.array([[len(file)] for file in files])
     return np.minimum(one, one.T)
 
 
-def expected(files: list[Vector], least: float) -> list[list[int]]:
+def expected(matrix: NDArray[np.float64], files: list[Vector], least: float) -> list[list[int]]:
     """Files in order of length; each one that is free takes what scores enough with it and is free."""
-    matrix, free, groups = scores(files), set(range(len(files))), []
+    free, groups = set(range(len(files))), []
     for first in sorted(range(len(files)), key=lambda file: -len(files[file])):
         if first in free:
             group = [first] + [file for file in sorted(free - {first}) if matrix[first, file] >= least]
@@ -67,11 +68,12 @@ def expected(files: list[Vector], least: float) -> list[list[int]]:
 @pytest.mark.parametrize(("count", "least"), [(60, 0.9), (60, 0.98), (700, 0.95)])  # the last of many cells
 def test_groups_are_those_of_the_definition(tmp_path: Path, count: int, least: float) -> None:
     files = sounds(count)
-    found = list(duplicate_groups(build(tmp_path / "a.idx", files), least))
+    library = build(tmp_path / "a.idx", files)
+    found = list(duplicate_groups(library, least))
     numbers = [[int(duplicate.path.removesuffix(b".wav")) for duplicate in group] for group in found]
-    assert numbers == expected(files, least)
+    matrix = scores(library, files)
+    assert numbers == expected(matrix, files, least)
     assert len(numbers) > count // 20
-    matrix = scores(files)
     for group, group_numbers in zip(found, numbers, strict=True):
         reached = [duplicate.score for duplicate in group]
         wanted = [1.0, *matrix[group_numbers[0], group_numbers[1:]]]

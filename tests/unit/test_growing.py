@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import cosines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,7 +56,7 @@ def held_by(library: Library) -> Sounds:
     files = range(library.files) if library.removed is None else np.flatnonzero(~library.removed).tolist()
     paths = library.file_paths(np.array(list(files), np.int64))
     rows = {path: library.rows_of(file) for path, file in zip(paths, files, strict=True)}
-    return {path: (library.vectors(r) @ library.rotation.T).astype(np.float32) for path, r in rows.items()}
+    return {path: library.frame.given(library.vectors(r)) for path, r in rows.items()}
 
 
 def check(library: Library, held: Sounds) -> None:
@@ -69,15 +70,19 @@ def check(library: Library, held: Sounds) -> None:
     assert library.damaged_blocks() == []
     for seed in range(3):
         query = clustered(np.random.default_rng(1000 + seed), 2)
-        best = {path: (query @ v.T).max(1).mean() for path, v in held.items() if len(v)}
+        best = {path: cosines(library, query, v).max(1).mean() for path, v in held.items() if len(v)}
         matches = search(library, query, 10)
         assert [m.score for m in matches] == pytest.approx(sorted(best.values(), reverse=True)[:10], abs=2e-3)
         assert all(m.score == pytest.approx(best[m.path], abs=2e-3) for m in matches)
         segments = search(library, query, 10, segments=True)
-        cosines = np.sort(np.concatenate([np.zeros(0), *((query @ v.T).max(0) for v in held.values())]))[::-1]
-        assert [m.score for m in segments] == pytest.approx(cosines[:10].tolist(), abs=2e-3)
+        best_cosines = np.sort(
+            np.concatenate([np.zeros(0), *(cosines(library, query, v).max(0) for v in held.values())])
+        )[::-1]
+        assert [m.score for m in segments] == pytest.approx(best_cosines[:10].tolist(), abs=2e-3)
         for match in [*segments, *search(library, query, 10, segments=True, budget=400)]:
-            assert match.score == pytest.approx(float((query @ held[match.path][match.start // HOP]).max()), abs=2e-3)
+            assert match.score == pytest.approx(
+                float(cosines(library, query, held[match.path][[match.start // HOP]]).max()), abs=2e-3
+            )
 
 
 @pytest.fixture(scope="module", params=[1, 3])
