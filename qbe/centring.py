@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 Vectors = NDArray[np.floating[Any]]
 
-# A few sounds say little of what others have in common: so the mean is drawn to zero, where training has put that of all
-# sounds, as if by so many vectors.
+# A few sounds say little of what others have in common: so the mean is drawn to zero, where training has put that of
+# all sounds, as if by so many vectors.
 PRIOR = 256
 LEAST = 1e-12  # no vector is divided by less than this
 
