@@ -16,12 +16,16 @@ BATCH = 64
 
 
 def fit_components(network: Network, sounds: Audio) -> None:
-    """Set the network's `components` from segments of sound, float32 [n, WINDOW]. The network is to be in eval mode."""
+    """Set `of_blocks` and `of_projection` of a network's encoder, from segments of sound, float32 [n, WINDOW].
+
+    The network is to be in eval mode.
+    """
+    encoder = network.encoder
     with torch.no_grad():
         parts = torch.split(torch.from_numpy(sounds), BATCH)
-        statistics = torch.cat([network.encoder.statistics(network.decibels(part)) for part in parts])
-        layer = network.encoder.components
-        layer.weight[:], layer.bias[:] = principal_components(statistics, layer.out_features)
+        features = zip(*(encoder.features(network.decibels(part)) for part in parts), strict=True)
+        for layer, of_parts in zip((encoder.of_blocks, encoder.of_projection), features, strict=True):
+            layer.weight[:], layer.bias[:] = principal_components(torch.cat(of_parts), layer.out_features)
 
 
 def principal_components(x: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -8,10 +8,11 @@ from torch.nn import functional
 
 from qbe.learn.filterbank import DYNAMIC_RANGE_DB, FilterBank, level_normalised
 
-DIMENSION = 128
+BLOCK_COMPONENTS, PROJECTION_COMPONENTS = 96, 32
+DIMENSION = BLOCK_COMPONENTS + PROJECTION_COMPONENTS
 WIDTHS = (24, 48, 96, 192)
-HIDDEN = 512  # units of the projection
-SUMMARISED = 2  # blocks, from the last one on, that the embedding is made of
+HIDDEN, PROJECTED = 512, 128  # units of the projection
+SUMMARISED = 3  # blocks, from the last one on, that the embedding is made of
 
 
 class BasicBlock(nn.Module):
@@ -38,8 +39,8 @@ class Encoder(nn.Module):
     """A small ResNet over the scalogram: [B, 1, F, T] in dB -> [B, DIMENSION], unit norm.
 
     It learns by `projected`, which forgets whatever the loss asks it to. Other questions are better answered by what
-    lies before that (Chen et al., arXiv 2002.05709), so the embedding that is kept is made of the maximum and deviation
-    over time of what the last blocks give: their principal components, found when training is over.
+    lies before that (Chen et al., arXiv 2002.05709). The embedding has both, in equal parts: principal components of
+    the last blocks' maximum and deviation over time, and of `projected`, found when training is over.
     """
 
     def __init__(self, channels: int = 128) -> None:
@@ -54,9 +55,10 @@ class Encoder(nn.Module):
         sizes = [width * channels // (4 * 2**k) for k, width in enumerate(WIDTHS)]
         self.projection = nn.Sequential(
             nn.Linear(sizes[-1], HIDDEN, bias=False), nn.BatchNorm1d(HIDDEN), nn.ReLU(inplace=True),
-            nn.Linear(HIDDEN, DIMENSION),
+            nn.Linear(HIDDEN, PROJECTED),
         )  # fmt: skip
-        self.components = nn.Linear(2 * sum(sizes[-SUMMARISED:]), DIMENSION).requires_grad_(False)
+        self.of_blocks = nn.Linear(2 * sum(sizes[-SUMMARISED:]), BLOCK_COMPONENTS).requires_grad_(False)
+        self.of_projection = nn.Linear(PROJECTED, PROJECTION_COMPONENTS).requires_grad_(False)
 
     def activations(self, decibels: Tensor) -> list[Tensor]:
         """What every block gives: [B, 1, F, T] -> [B, width, F', T'] each."""
@@ -68,23 +70,25 @@ class Encoder(nn.Module):
         return outputs
 
     def projected(self, decibels: Tensor) -> Tensor:
-        """What the loss compares: [B, 1, F, T] -> [B, DIMENSION], unit norm.
+        """What the loss compares: [B, 1, F, T] -> [B, PROJECTED], unit norm."""
+        return self._project(self.activations(decibels)[-1])
 
-        Time is pooled by mean and by maximum (an event may be short); frequency keeps its coarse position to the end.
-        """
-        last = self.activations(decibels)[-1]
+    def _project(self, last: Tensor) -> Tensor:
+        """Time is pooled by mean and by maximum (an event may be short); frequency keeps its coarse position to the
+        end."""
         return _unit(self.projection((last.mean(3) + last.amax(3)).flatten(1)))
 
-    def statistics(self, decibels: Tensor) -> Tensor:
-        """Maximum and deviation over time of the last blocks: [B, 1, F, T] -> [B, components.in_features]."""
-        pooled = []
-        for x in self.activations(decibels)[-SUMMARISED:]:
+    def features(self, decibels: Tensor) -> tuple[Tensor, Tensor]:
+        """What the components are of: [B, 1, F, T] -> [B, of_blocks.in_features], [B, of_projection.in_features]."""
+        outputs, pooled = self.activations(decibels), []
+        for x in outputs[-SUMMARISED:]:
             deviation = ((x - x.mean(3, keepdim=True)) ** 2).mean(3).sqrt()
             pooled += [x.amax(3).flatten(1), deviation.flatten(1)]
-        return torch.cat(pooled, 1)
+        return torch.cat(pooled, 1), self._project(outputs[-1])
 
     def forward(self, decibels: Tensor) -> Tensor:
-        return _unit(self.components(self.statistics(decibels)))
+        blocks, projected = self.features(decibels)
+        return _unit(torch.cat([_unit(self.of_blocks(blocks)), _unit(self.of_projection(projected))], 1))
 
 
 def _unit(vectors: Tensor) -> Tensor:

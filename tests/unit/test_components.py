@@ -49,7 +49,12 @@ def test_a_network_gets_components_of_the_sounds_it_is_given() -> None:
     assert torch.equal(torch.get_rng_state(), before)
     with torch.no_grad():
         embeddings = network(torch.from_numpy(sounds))
-        centred = network.encoder.components(network.encoder.statistics(network.decibels(torch.from_numpy(sounds))))
+        features = network.encoder.features(network.decibels(torch.from_numpy(sounds)))
     assert embeddings.shape == (40, DIMENSION)
-    assert float(centred.mean(0).abs().max()) == pytest.approx(0, abs=1e-2)
-    assert not network.encoder.components.weight.requires_grad
+    parts = []
+    for layer, numbers in zip((network.encoder.of_blocks, network.encoder.of_projection), features, strict=True):
+        components = layer(numbers).detach()
+        assert float(components.mean(0).abs().max()) == pytest.approx(0, abs=1e-2)
+        assert not layer.weight.requires_grad
+        parts.append(components / components.norm(dim=1, keepdim=True) / 2**0.5)
+    torch.testing.assert_close(embeddings, torch.cat(parts, 1), atol=1e-5, rtol=0)
