@@ -37,13 +37,14 @@ def embeddings(rows: Vector, begin: int, end: int) -> Iterator[Embedding]:
 def measure(library: Library, queries: Vector, rows: Vector, budget: int) -> tuple[float, float]:
     """Recall@K and queries per second, each query at its fastest of some rounds: other programs disturb it least."""
     hits, took = 0, np.full((ROUNDS, len(queries)), np.inf)
+    seen, asked = library.frame.seen(rows), library.frame.seen(queries)
     for turn, at in np.ndindex(took.shape):
         began = time.perf_counter()
         matches = search(library, queries[at, None], K, segments=True, budget=budget)
         took[turn, at] = time.perf_counter() - began
         if turn:
             continue
-        cosines = rows @ queries[at]
+        cosines = seen @ asked[at]
         found = [int(match.path) * PER_FILE + match.start for match in matches]
         hits += int((cosines[found] >= np.partition(cosines, -K)[-K] - 1e-5).sum())
     return hits / K / len(queries), len(queries) / took.min(0).sum()

@@ -4,7 +4,8 @@
 
 STREAM.emb is what `qbe embed` wrote. It is grown to N rows by mixing: a row is w a + (1 - w) b at unit length, where
 a is a row of the stream drawn by chance, b one of its ten nearest neighbours, and w is drawn from 0.3 to 1. Queries are
-made so too and are not stored. Every system answers one query at a time in a single thread. The peers (annoy, hnswlib,
+made so too and are not stored. qbe sees vectors from the middle of its library; the others get them as it sees them.
+Every system answers one query at a time in a single thread. The peers (annoy, hnswlib,
 faiss-cpu, usearch) are not needed by qbe; install those that are to be compared.
 """
 
@@ -24,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from qbe.centring import centred, middle
 from qbe.index.building import build_library
 from qbe.index.library import open_library
 from qbe.index.searching import search
@@ -189,13 +191,18 @@ def usearch_systems(rows: Vector, folder: Path) -> Iterator[System]:
         yield System("usearch f16", f"expansion {expansion}", answer, build, size)
 
 
-def measure(system: System, queries: Vector, rows: Vector, truth: Vector) -> str:
-    """One line of the table. truth : [Q], the K-th best cosine; an answer counts when its own is no less."""
+def measure(system: System, asked: Vector, queries: Vector, rows: Vector, truth: Vector) -> str:
+    """One line of the table.
+
+    asked : the queries [Q, D] as the system takes them; queries, rows : seen from the middle
+    truth : [Q], the K-th best cosine; an answer counts when its own is no less
+    """
     if system.setting == "exact":
-        queries, truth = queries[: max(20, len(queries) // 5)], truth[: max(20, len(queries) // 5)]
+        few = max(20, len(queries) // 5)
+        asked, queries, truth = asked[:few], queries[:few], truth[:few]
     answers, best = [], np.inf
     for _ in range(ROUNDS):
-        answers, took = timed(lambda: [np.asarray(system.answer(query)) for query in queries])
+        answers, took = timed(lambda: [np.asarray(system.answer(query)) for query in asked])
         best = min(best, took)
     found = [
         (rows[np.unique(answer.astype(np.int64))] @ query >= worst - 1e-5).sum() / K
@@ -218,14 +225,16 @@ def main() -> None:
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **SINGLE})
     header, vectors = read_stream(arguments.stream)
     neighbours = nearest(vectors, NEIGHBOURS)
-    rows, queries = (mixed(vectors, neighbours, n, seed) for seed, n in enumerate((arguments.rows, arguments.queries)))
+    given, asked = (mixed(vectors, neighbours, n, seed) for seed, n in enumerate((arguments.rows, arguments.queries)))
+    origin = middle(given.sum(0, dtype=np.float64), len(given))
+    rows, queries = (centred(vectors, origin).astype(np.float32) for vectors in (given, asked))
     truth = np.array([np.partition(rows @ query, -K)[-K] for query in queries])
     print(f"{len(vectors)} real rows, mixed with neighbours to {len(rows)}; {len(queries)} queries; times are CPU time")
     print(f"{'system':<34} {'setting':<30} {'recall@10':>8} {'queries/s':>10} {'build s':>8} {'bytes/row':>10}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         groups = {
-            "qbe": lambda: qbe_systems(rows, header, arguments.trees, folder),
+            "qbe": lambda: qbe_systems(given, header, arguments.trees, folder),
             "NumPy": lambda: numpy_systems(rows),
             "annoy": lambda: annoy_systems(rows, folder),
             "hnswlib": lambda: hnswlib_systems(rows, folder),
@@ -235,7 +244,7 @@ def main() -> None:
         for group, systems in groups.items():
             try:
                 for system in systems():
-                    print(measure(system, queries, rows, truth), flush=True)
+                    print(measure(system, asked if group == "qbe" else queries, queries, rows, truth), flush=True)
             except ImportError as error:
                 print(f"{group}: not installed ({error})")
 
