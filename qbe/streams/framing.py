@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby
@@ -13,7 +14,7 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.errors import QbeError, StreamError
+from qbe.errors import QbeError, StreamError, display
 from qbe.streams.records import (
     FORMAT,
     MAX_DIMENSION,
@@ -111,7 +112,7 @@ def _unpack_header(fields: dict[str, Any]) -> Header:
     if fields["format"] != FORMAT:
         raise StreamError(f"the stream's format is {fields['format']!r}, not {FORMAT!r}")
     if fields["version"] != VERSION:
-        raise StreamError(f"the stream is of version {fields['version']}; this qbe reads version {VERSION}")
+        raise StreamError(f"the stream is of version {fields['version']!r}; this qbe reads version {VERSION}")
     model, name, dimension = (fields.get(key) for key in ("model", "name", "dimension"))
     if fields["stage"] not in STAGES or not isinstance(model, str | None) or not isinstance(name, str | None):
         raise TypeError
@@ -285,7 +286,7 @@ def _describe(header: Header) -> str:
 
 def model_label(name: str | None, sha256: str | None) -> str:
     """A model as messages name it: its name and the beginning of its checksum."""
-    return f"{name or 'unnamed'} ({(sha256 or 'no checksum')[:12]})"
+    return display(os.fsencode(f"{name or 'unnamed'} ({(sha256 or 'no checksum')[:12]})"))
 
 
 def write_blocks(file: BinaryIO, records: Iterable[Embedding]) -> None:

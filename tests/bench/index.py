@@ -64,7 +64,7 @@ def nearest(vectors: Vector, count: int) -> Any:
     for first in range(0, len(vectors), 1024):
         cosines = vectors[first : first + 1024] @ vectors.T
         cosines[np.arange(len(cosines)), first + np.arange(len(cosines))] = -2
-        parts.append(np.argpartition(-cosines, count, axis=1)[:, :count])
+        parts.append(np.argpartition(-cosines, count, axis=1)[:, :count].copy())  # a view would keep all
     return np.concatenate(parts)
 
 

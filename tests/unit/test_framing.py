@@ -110,6 +110,14 @@ def test_noise_is_no_stream(data: bytes) -> None:
         read(data)
 
 
+def test_messages_are_one_line_whatever_a_header_holds() -> None:
+    odd = Header("embeddings", 16_000, model="a\nb" * 21, name="two\nlines", dimension=3)
+    with pytest.raises(StreamError, match=r"two\\nlines \(a\\nb"):
+        read(stream(EMBEDDINGS, [embedding()]) + stream(odd, []))
+    with pytest.raises(StreamError, match=r"version '1\\n'"):
+        read(raw(kind="header", format="qbe", version="1\n", stage="segments", sample_rate=16_000))
+
+
 def test_streams_of_two_models_do_not_mix() -> None:
     other = Header("embeddings", 16_000, model="cd" * 32, name="other", dimension=3)
     with pytest.raises(StreamError, match=r"model m \(abababababab\), then embeddings .* other \(cdcdcdcdcdcd\)"):
