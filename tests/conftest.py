@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 from qbe.encoder import Encoder, open_encoder
 from qbe.index.library import Library
 from qbe.streams.records import Audio
+
+# Who is started in the background ignores Ctrl-C, and so do all programs that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parents[1]
