@@ -7,6 +7,7 @@ import mmap
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -68,11 +69,12 @@ class Corpus:
         if balance == "sqrt":
             weight /= np.sqrt(np.bincount(self.runs["file"], self.runs["length"])[self.runs["file"]])
         elif balance == "folder":
-            folder = self.folders()[self.runs["file"]]
+            folder = self.folders[self.runs["file"]]
             weight /= np.maximum(1, np.bincount(folder, length))[folder]
         share: NDArray[np.float64] = weight / weight.sum()
         return share
 
+    @cached_property
     def folders(self) -> NDArray[np.int64]:
         """The number of the folder that every file is in, [F]."""
         _, number = np.unique([os.path.dirname(path) for path in self.paths], return_inverse=True)

@@ -68,7 +68,7 @@ class Triplets(Dataset[Batch]):
         self.reach = round(settings.near * SAMPLE_RATE)
         weights = corpus.weights(settings.balance)
         self.chances = np.cumsum(weights)
-        self.sources = corpus.folders() if settings.negatives == "folders" else np.arange(len(corpus.paths))
+        self.sources = corpus.folders if settings.negatives == "folders" else np.arange(len(corpus.paths))
         if not self.sources.any():
             raise TrainingError("--negatives folders: all sounds are in one folder; leave it out")
         self.neighbours = _Neighbours(corpus, weights)
@@ -143,20 +143,19 @@ class _Neighbours:
     """Which files lie next to one in its folder, by name. Those with nothing to learn from are no neighbours."""
 
     def __init__(self, corpus: Corpus, weights: NDArray[np.float64]) -> None:
-        self.files = corpus.runs["file"]
+        self.corpus = corpus
         self.runs: dict[int, list[int]] = {}
         for run in np.flatnonzero(weights):
-            self.runs.setdefault(int(self.files[run]), []).append(int(run))
-        self.folders = corpus.folders()
-        self.order = sorted(self.runs, key=lambda file: (self.folders[file], corpus.paths[file]))
+            self.runs.setdefault(int(corpus.runs["file"][run]), []).append(int(run))
+        self.order = sorted(self.runs, key=lambda file: (corpus.folders[file], corpus.paths[file]))
         self.position = {file: k for k, file in enumerate(self.order)}
 
     def draw(self, rng: np.random.Generator, run: int) -> int | None:
         """A run of one of the NEIGHBOURS files before and after that of `run`. None where it is alone."""
-        file = int(self.files[run])
+        file, folders = int(self.corpus.runs["file"][run]), self.corpus.folders
         position = self.position[file]
         near = self.order[max(0, position - NEIGHBOURS) : position + NEIGHBOURS + 1]
-        others = [other for other in near if other != file and self.folders[other] == self.folders[file]]
+        others = [other for other in near if other != file and folders[other] == folders[file]]
         if not others:
             return None
         runs = self.runs[others[int(rng.integers(len(others)))]]
