@@ -14,7 +14,7 @@ import numpy as np
 
 from qbe.errors import LibraryError
 from qbe.index.building import write_library
-from qbe.index.candidates import best_rows
+from qbe.index.candidates import nearest
 from qbe.index.intake import Intake
 from qbe.index.library import RECALL, Library, open_library
 from qbe.index.pages import Numbers
@@ -67,11 +67,11 @@ def _perturbed(library: Library, row: int, rng: np.random.Generator) -> Vector |
     """In the library's frame; None where no other file has segments."""
     (own,), (vector,) = library.segments_of(np.array([row]))[:, 0], library.vectors(np.array([row]))
     query, budget = vector.astype(np.float32), library.budget(RECALL) or library.rows
-    near = best_rows(library, query, budget, NEIGHBOURS, own.__eq__)
-    if not len(near):
+    (near,) = nearest(library, query[None], budget, NEIGHBOURS, own.__ne__)
+    if not len(near.rows):
         return None
     weight = np.float32(rng.uniform(*MIXED))
-    (other,) = library.vectors(rng.choice(near, 1)).astype(np.float32)
+    (other,) = library.vectors(rng.choice(near.rows, 1)).astype(np.float32)
     mixed: Vector = weight * query + (1 - weight) * other
     return mixed
 

@@ -16,6 +16,7 @@ from qbe.index.file import Block, BlockWriter, Footer, write_commit
 from qbe.index.frame import Frame
 from qbe.index.intake import Intake
 from qbe.index.library import Library
+from qbe.index.parts import UNIT
 from qbe.index.planting import CELL_ROWS, assign, cells_for, plant
 from qbe.index.recall import measure_budgets
 from qbe.saving import locked, save_file
@@ -137,7 +138,7 @@ def write_part(
     row[order] = np.arange(len(order))
     writer.add("heads", chain(*(intake.seen(heads, tree.order) for tree in trees)), "<f4", heads.axes.shape[1:])
     norms: list[Vector] = []
-    writer.add("tails", _halved(intake.seen(tails, order), norms), "<f2", tails.axes.shape[1:])
+    writer.add("tails", _in_units(intake.seen(tails, order), norms), "<i2", tails.axes.shape[1:])
     writer.add("tail_norms", norms, "<f4")
     writer.add("tree_rows", (row[tree.order] for tree in trees[1:]), "<u4")
     writer.add("centres", (tree.centres[shared:] for tree in trees), "<f4", heads.axes.shape[1:])
@@ -147,11 +148,11 @@ def write_part(
     return writer.blocks
 
 
-def _halved(tails: Iterable[Vector], norms: list[Vector]) -> Iterator[NDArray[np.float16]]:
-    """In half precision; `norms` takes the lengths of what is kept."""
+def _in_units(tails: Iterable[Vector], norms: list[Vector]) -> Iterator[NDArray[np.int16]]:
+    """As they are kept; `norms` takes the lengths of what is kept."""
     for part in tails:
-        kept = part.astype(np.float16)
-        norms.append(np.linalg.norm(kept.astype(np.float32), axis=1))
+        kept = np.rint(part / UNIT).astype(np.int16)
+        norms.append(np.linalg.norm(kept * np.float32(UNIT), axis=1))
         yield kept
 
 

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from qbe.errors import LibraryError, display
 
 MAGIC = b"QBEINDEX"
-VERSION = 4
+VERSION = 5
 HEAD = 4096
 SLOTS = (1024, 2048)
 SLOT = struct.Struct("<QQQI")
@@ -42,7 +42,7 @@ CRC = struct.Struct("<I")
 ALIGNMENT = 64
 PAGE_BITS = 14
 PAGE = 1 << PAGE_BITS
-DTYPES = ("|u1", "<u4", "<i8", "<u8", "<f2", "<f4")
+DTYPES = ("|u1", "<i2", "<u4", "<i8", "<u8", "<f4")
 Budget = tuple[float, int]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -42,12 +43,16 @@ class Frame:
         """The others."""
         return Frame(self.middle, self.axes[:, HEAD_DIMENSIONS:])
 
+    @cached_property
+    def _exact_axes(self) -> NDArray[np.float64]:
+        return self.axes.astype(np.float64)
+
     def seen(self, vectors: Vectors) -> Vector:
         """What vectors [n, D] are kept as: [n, K].
 
         By way of float64, so that equal vectors stay equal wherever in an array they lie.
         """
-        return (centred(vectors, self.middle) @ self.axes.astype(np.float64)).astype(np.float32)
+        return (centred(vectors, self.middle) @ self._exact_axes).astype(np.float32)
 
     def given(self, kept: Vectors) -> Vector:
         """The vectors [n, D] that were kept as these, along all axes."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,7 @@ from qbe.errors import LibraryError, display
 from qbe.index.file import Block, Footer, map_file, read_commit
 from qbe.index.frame import Frame
 from qbe.index.pages import Numbers, Pages
-from qbe.index.parts import Part, is_complete
+from qbe.index.parts import UNIT, Part, is_complete
 from qbe.streams.records import Vector
 
 RECALL = 0.97  # of the search that is not told how thorough to be
@@ -126,7 +125,7 @@ class Library:
         spans = self.block("files").rows(files)[:, 3:]
         if len(self.parts) > 1:
             spans += np.array(paths.first)[self._parts_at(self._first_files, files)][:, None]
-        return [paths.span(begin, end).tobytes() for begin, end in spans.tolist()]
+        return [path.tobytes() for path in paths.spans(*spans.T)]
 
     def paths(self, number: int, files: Numbers) -> list[bytes]:
         """The names of files of a part, counted from its first."""
@@ -144,10 +143,18 @@ class Library:
 
     def rows_of(self, file: int) -> Numbers:
         """The rows of a file, in the order of their starts."""
-        number = bisect_right([part.file for part in self.parts], file) - 1
-        row = self.parts[number].row
-        first, last = self.block("file_first").span(file + number, file + number + 2).tolist()
-        return self.block("file_rows").span(row + first, row + last).astype(np.int64) + row
+        return self.rows_of_files(np.array([file]))[0]
+
+    def rows_of_files(self, files: Numbers) -> tuple[Numbers, Numbers]:
+        """The rows of some files, file by file, and where in them each file begins."""
+        number, table = self._parts_at(self._first_files, files), self.block("file_first")
+        begin, end = (table.rows(files + number + after).astype(np.int64) for after in (0, 1))
+        if not ((begin >= 0) & (begin <= end) & (end <= self._rows[number])).all():
+            raise table.nonsense()
+        lengths, part_row = end - begin, self._first_rows[number]
+        first = lengths.cumsum() - lengths
+        places = np.arange(lengths.sum()) + np.repeat(part_row + begin - first, lengths)
+        return self.block("file_rows").rows(places).astype(np.int64) + np.repeat(part_row, lengths), first
 
     def rows_by_file(self) -> tuple[Numbers, Numbers]:
         """All rows, file by file, and where in them each file that has any begins."""
@@ -189,8 +196,10 @@ class Library:
         places = rows
         if self.trees > 1 and len(self.parts) > 1:
             places = rows + (self._first_places - self._first_rows)[self._parts_at(self._first_rows, rows)]
-        heads, tails = self.block("heads").rows(places), self.block("tails").rows(rows)
-        return np.concatenate([heads, tails], axis=1, dtype=np.float64)
+        vectors = np.empty((len(rows), self.footer.dimension))
+        vectors[:, : self.head_dimensions] = self.block("heads").rows(places)
+        np.multiply(self.block("tails").rows(rows), UNIT, out=vectors[:, self.head_dimensions :])
+        return vectors
 
     def spans(self, rows: int) -> Iterator[tuple[int, int, int]]:
         """All rows, so many at a time: the first, the one after the last, and the place of the first in `heads`."""

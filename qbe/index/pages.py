@@ -72,17 +72,30 @@ class Pages:
         move = self._moves[block]
         return self._array[begin + move : end + move]
 
+    def spans(self, begin: Numbers, end: Numbers) -> list[NDArray[Any]]:
+        """As `span`, of many: quicker."""
+        if len(self._blocks) > 1:
+            return [self.span(first, last) for first, last in zip(begin.tolist(), end.tolist(), strict=True)]
+        if len(begin) and not 0 <= begin.min() <= end.max() <= self.first[-1]:
+            raise self.nonsense()
+        if self._unchecked:
+            pages = begin * self.row >> PAGE_BITS, (end * self.row - 1 >> PAGE_BITS) + 1
+            for first, last in zip(*(numbers.tolist() for numbers in pages), strict=True):
+                if self._states.find(0, first, last) >= 0:
+                    self._check(first + np.flatnonzero(~self._whole[first:last]))
+        return [self._array[first:last] for first, last in zip(begin.tolist(), end.tolist(), strict=True)]
+
     def rows(self, rows: Numbers) -> Any:
         """The rows of the given numbers, int64 [n], copied."""
         try:
             if len(self._blocks) == 1:
                 if self._unchecked:
                     self._check_rows(rows * self.row, 0)
-                return self._array[rows]
+                return self._array.take(rows, axis=0)  # twice as fast as by brackets
             first, moves, pages = self._by_block[:, self._begins.searchsorted(rows, "right")]
             if self._unchecked:
                 self._check_rows((rows - first) * self.row, pages)
-            return self._array[rows + moves]
+            return self._array.take(rows + moves, axis=0)
         except IndexError:
             raise self.nonsense() from None
 

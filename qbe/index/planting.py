@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from qbe.streams.records import Vector
 
-CELL_ROWS = 224  # on average
+CELL_ROWS = 128  # on average
 MOST_CELLS = 1 << 14
 LEAST_ROWS = 4096  # of fewer, all are compared: a single cell
 MEANS_ROWS = 512  # a node's means are taken over so many of its rows
@@ -43,11 +43,12 @@ def plant(sample: Vector, cells: int, rng: np.random.Generator) -> Vector:
 
 
 def _leaves(sample: Vector, cells: int, rng: np.random.Generator) -> list[Rows]:
-    heap: list[tuple[int, int, Rows]] = [(-len(sample), 0, np.arange(len(sample)))]
-    for number in range(1, cells):
-        _, _, rows = heapq.heappop(heap)
-        for side, part in enumerate(_split(sample, rows, rng)):
-            heapq.heappush(heap, (-len(part), 2 * number + side, part))
+    """From one side of the tree to the other, so that those that are near each other mostly lie together."""
+    heap = [(-len(sample), "", np.arange(len(sample)))]  # with the way down to each, a turn a letter
+    for _ in range(cells - 1):
+        _, way, rows = heapq.heappop(heap)
+        for side, part in zip("ab", _split(sample, rows, rng), strict=True):
+            heapq.heappush(heap, (-len(part), way + side, part))
     return [rows for _, _, rows in sorted(heap, key=lambda leaf: leaf[1])]
 
 

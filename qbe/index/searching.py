@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.index.candidates import best_rows
+from qbe.index.candidates import nearest
 from qbe.index.library import Library
+from qbe.index.near import Near, best_allowed
 from qbe.streams.records import Vector
 
 ROWS = 1 << 15  # compared at a time
@@ -20,16 +20,16 @@ QUERY_SEGMENTS = 64  # compared with ROWS rows at a time
 SPARE = 16  # rows compared exactly beyond the results, as rounding may have moved them down
 LISTED = 100  # rows whose files are compared whole, for every segment of a query, or
 LISTED_PER_RESULT = 2
-COMPARED = 32  # files at a time
+COMPARED = 16  # files at a time
 SEEDS = 2048  # rows scored to learn how good an answer must be
 WIDENED = 4
 ROUNDING = 1e-5  # more than float32 can be wrong in a cosine
 
 Rows = NDArray[np.int64]
+Skip = Callable[[bytes], bool]
 
 
-@dataclass(frozen=True)
-class Match:
+class Match(NamedTuple):
     """A place in a library, samples at the library's rate, and how well it answers: 1 is identical.
 
     row : of its segment
@@ -42,37 +42,30 @@ class Match:
     row: int
 
 
-@dataclass
 class _Question:
     """query : float32 [Q, D], in the library's frame; k : results wanted; skip : as for `search`"""
 
-    library: Library
-    query: Vector
-    k: int
-    skip: Callable[[bytes], bool] | None
+    def __init__(self, library: Library, query: Vector, k: int, skip: Skip | None) -> None:
+        self.library, self.query, self.k, self.skip = library, query, k, skip
+        self._known = np.zeros(library.files, np.int8)  # 1: may answer, -1: may not
+        if library.removed is not None:
+            self._known[library.removed] = -1
 
-    def __post_init__(self) -> None:
-        self._skipped: dict[int, bool] = {}
-
-    def is_skipped(self, file: int) -> bool:
-        if self.library.removed is not None and self.library.removed[file]:
-            return True
-        if self.skip is None:
-            return False
-        if file not in self._skipped:
-            self._skipped[file] = self.skip(*self.library.file_paths(np.array([file])))
-        return self._skipped[file]
+    def allowed(self, files: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+        """Which of them may answer."""
+        unknown = files[self._known[files] == 0]
+        if len(unknown):
+            asked = np.unique(unknown).astype(np.int64)
+            paths = self.library.file_paths(asked)
+            self._known[asked] = [-1 if self.skip is not None and self.skip(path) else 1 for path in paths]
+        may: NDArray[np.bool_] = self._known[files] > 0
+        return may
 
     def matches(self, rows: Rows, scores: list[float]) -> list[Match]:
         segments = self.library.segments_of(rows)
         paths = self.library.file_paths(segments[:, 0].astype(np.int64))
         places = segments[:, 1:].T.tolist()
         return [Match(*fields) for fields in zip(paths, scores, *places, rows.tolist(), strict=True)]
-
-    def near(self, budget: int, count: int) -> list[Rows]:
-        """For each segment of the query its `count` best rows among those that a budget meets."""
-        is_skipped = self.is_skipped if self.skip else None
-        return [best_rows(self.library, part, budget, count, is_skipped) for part in self.query]
 
     def parts(self, count: int) -> list[Vector]:
         """The query, `count` segments at a time."""
@@ -96,7 +89,7 @@ def search(
     k: int,
     *,
     segments: bool = False,
-    skip: Callable[[bytes], bool] | None = None,
+    skip: Skip | None = None,
     budget: int | None = None,
 ) -> list[Match]:
     """The k best matches of a sound, best first; ties by file and place in it.
@@ -108,27 +101,67 @@ def search(
 
     A file's score is the mean over the query's segments of the best cosine with any of the file's; its place is the one
     segment of all with the best. With a budget, the files that are ranked are those with a segment among the best rows
-    found for any segment of the query; their scores are exact. Where a budget yields fewer than k, it is widened.
+    found for any segment of the query, as if these were all that are near it; their scores are exact. Where a budget
+    yields fewer than k, it is widened.
 
     LibraryError where something that had to be read is damaged.
     """
-    question = _Question(library, library.frame.seen(query), k, skip)
-    while budget is not None and budget < library.rows:
-        matches = _near_segments(question, budget) if segments else _near_files(question, budget)
-        if len(matches) == k:
-            return matches
+    return search_all(library, [query], k, segments=segments, skips=[skip], budget=budget)[0]
+
+
+def search_all(
+    library: Library,
+    queries: Sequence[Vector],
+    k: int,
+    *,
+    segments: bool = False,
+    skips: Sequence[Skip | None],
+    budget: int | None = None,
+) -> list[list[Match]]:
+    """As `search`, of many sounds: quicker than one by one. skips : one for each"""
+    asked = [_Question(library, library.frame.seen(query), k, skip) for query, skip in zip(queries, skips, strict=True)]
+    found: list[list[Match]] = [[] for _ in asked]
+    left = list(range(len(asked)))
+    near, everywhere = (_near_segments, _all_segments) if segments else (_near_files, _all_files)
+    while left and budget is not None and budget < library.rows:
+        for number, matches in zip(left, near([asked[number] for number in left], budget), strict=True):
+            found[number] = matches
+        left = [number for number in left if len(found[number]) < k]
         budget *= WIDENED
-    return _all_segments(question) if segments else _all_files(question)
+    for number in left:
+        found[number] = everywhere(asked[number])
+    return found
 
 
-def _near_segments(question: _Question, budget: int) -> list[Match]:
-    lists = question.near(budget, question.k + SPARE)
-    return _best_segments(question, lists[0] if len(lists) == 1 else np.unique(np.concatenate(lists)))
+def _near(questions: Sequence[_Question], budget: int, count: int, needed: int) -> Iterator[list[Near]]:
+    """For each segment of each query its `count` best rows among those that a budget meets, less those of files that do
+    not count if `needed` are left."""
+    queries = np.concatenate([question.query for question in questions])
+    found = nearest(questions[0].library, queries, budget, count)
+    for question in questions:
+        lists = list(islice(found, len(question.query)))
+        yield lists if question.skip is None else list(_allowed(question, lists, budget, count, needed))
+
+
+def _allowed(question: _Question, lists: list[Near], budget: int, count: int, needed: int) -> Iterator[Near]:
+    library, ends = question.library, np.cumsum([len(near.rows) for near in lists])
+    files = library.segments_of(np.concatenate([near.rows for near in lists]))[:, 0]
+    for query, near, may in zip(question.query, lists, np.split(question.allowed(files), ends[:-1]), strict=True):
+        if may.all() or np.count_nonzero(may) >= needed:
+            yield near[may]
+        else:
+            yield from nearest(library, query[None], budget, count, question.allowed)
+
+
+def _near_segments(questions: Sequence[_Question], budget: int) -> Iterator[list[Match]]:
+    k = questions[0].k
+    for question, lists in zip(questions, _near(questions, budget, k + SPARE, k), strict=True):
+        yield _best_segments(question, np.unique(np.concatenate([near.rows for near in lists])))
 
 
 def _all_segments(question: _Question) -> list[Match]:
     """Every row whose bound reaches the k-th best of a few is compared whole."""
-    seeds = _near_segments(question, max(SEEDS, WIDENED * question.k))
+    (seeds,) = _near_segments([question], max(SEEDS, WIDENED * question.k))
     least = seeds[-1].score if len(seeds) == question.k else -np.inf
     parts, found = question.parts(QUERY_SEGMENTS), []
     for span in question.library.spans(ROWS):
@@ -143,8 +176,8 @@ def _best_segments(question: _Question, rows: Rows) -> list[Match]:
     segments = library.segments_of(rows)
     files, starts, _ = segments.T
     order = np.lexsort((starts, files, -scores))
-    kept = list(islice((at for at in order.tolist() if not question.is_skipped(int(files[at]))), question.k))
-    return question.matches(rows[kept], scores[kept].tolist())
+    best, _ = best_allowed(library, Near(rows[order], scores[order]), question.k, question.skip and question.allowed)
+    return question.matches(best.rows, best.scores.tolist())
 
 
 def _step(query: Vector) -> int:
@@ -160,11 +193,16 @@ def _cosines(library: Library, query: Vector, rows: Rows) -> Iterator[Vector]:
         yield (library.vectors(rows[first : first + step]) @ parts).astype(np.float32)
 
 
-def _near_files(question: _Question, budget: int) -> list[Match]:
-    """The lists bound no file's score: what they lack may be rows that the budget did not meet."""
-    rows = np.concatenate(question.near(budget, max(LISTED, LISTED_PER_RESULT * question.k)))
-    files = np.unique(question.library.segments_of(rows)[:, 0])
-    return _best_files(question, files, np.full(len(files), np.inf))
+def _near_files(questions: Sequence[_Question], budget: int) -> Iterator[list[Match]]:
+    """What a list lacks is taken to be no better than the last in it: so the lists bound the files' scores."""
+    count = max(LISTED, LISTED_PER_RESULT * questions[0].k)
+    for question, lists in zip(questions, _near(questions, budget, count, count // 2), strict=True):
+        segments = question.library.segments_of(np.concatenate([near.rows for near in lists]))
+        files, number = np.unique(segments[:, 0], return_inverse=True)
+        bounds = np.tile([near.scores.min(initial=1) for near in lists], (len(files), 1))
+        asked = np.repeat(np.arange(len(lists)), [len(near.rows) for near in lists])
+        np.maximum.at(bounds, (number, asked), np.concatenate([near.scores for near in lists]))
+        yield _best_files(question, files, bounds.mean(1))
 
 
 def _all_files(question: _Question) -> list[Match]:
@@ -180,30 +218,32 @@ def _all_files(question: _Question) -> list[Match]:
 def _best_files(question: _Question, files: NDArray[np.integer[Any]], bounds: NDArray[np.floating[Any]]) -> list[Match]:
     """Files are compared whole in the order of what their scores can be at most, until none that is left can be better
     than the k-th best (the threshold algorithm of Fagin, Lotem and Naor, 2001)."""
-    found: list[tuple[float, int, int]] = []
+    found: list[tuple[float, int, int]] = []  # of each: its score, negative; its number; its best row
     order = np.argsort(-bounds, kind="stable")
     for first in range(0, len(order), COMPARED):
         if len(found) == question.k and bounds[order[first]] + ROUNDING < -found[-1][0]:
             break
-        batch = [file for file in files[order[first : first + COMPARED]].tolist() if not question.is_skipped(file)]
-        found = sorted([*found, *_compare_files(question, batch)])[: question.k]
+        batch = files[order[first : first + COMPARED]].astype(np.int64)
+        batch = batch[question.allowed(batch)]
+        if len(batch):
+            scores, rows = _compare_files(question, batch)
+            found = sorted([*found, *zip((-scores).tolist(), batch.tolist(), rows.tolist(), strict=True)])[: question.k]
     return question.matches(np.array([row for _, _, row in found], np.int64), [-score for score, _, _ in found])
 
 
-def _compare_files(question: _Question, files: list[int]) -> Iterator[tuple[float, int, int]]:
-    """For each file: its score, negative; its number; its best row."""
-    lists = [question.library.rows_of(file) for file in files]
-    if not all(map(len, lists)):
+def _compare_files(question: _Question, files: Rows) -> tuple[NDArray[np.float64], Rows]:
+    """Of each file its score and its best row, [n]."""
+    rows, first = question.library.rows_of_files(files)
+    lengths = np.diff(np.append(first, len(rows)))
+    if not lengths.all():
         raise question.library.block("file_first").nonsense()
-    if len(files) > 1 and sum(map(len, lists)) > _step(question.query):
-        for file in files:
-            yield from _compare_files(question, [file])
-    elif files:
-        first = np.cumsum([0, *map(len, lists[:-1])])
-        best, of_rows = np.full((len(files), len(question.query)), -2, np.float32), []
-        for cosines in _cosines(question.library, question.query, np.concatenate(lists)):  # several of one file only
-            np.maximum(best, np.maximum.reduceat(cosines, first), out=best)
-            of_rows.append(cosines.max(1))
-        parts = np.split(np.concatenate(of_rows), first[1:])
-        for file, rows, scores, part in zip(files, lists, best, parts, strict=True):
-            yield -float(scores.mean(dtype=np.float64)), file, int(rows[part.argmax()])
+    if len(files) > 1 and len(rows) > _step(question.query):
+        parts = [_compare_files(question, file[None]) for file in files]
+        return np.concatenate([scores for scores, _ in parts]), np.concatenate([row for _, row in parts])
+    best, of_rows = np.full((len(files), len(question.query)), -2, np.float32), []
+    for cosines in _cosines(question.library, question.query, rows):  # several of one file only
+        np.maximum(best, np.maximum.reduceat(cosines, first), out=best)
+        of_rows.append(cosines.max(1))
+    highest = np.concatenate(of_rows)
+    where = (highest == np.repeat(np.maximum.reduceat(highest, first), lengths)).nonzero()[0]
+    return best.mean(1, dtype=np.float64), rows[where[where.searchsorted(first)]]

@@ -2,11 +2,13 @@
 
     python tests/bench/index.py STREAM.emb [--rows N] [--queries Q] [--trees 1,2,4]
 
-STREAM.emb is what `qbe embed` wrote. It is grown to N rows by mixing: a row is w a + (1 - w) b at unit length, where
-a is a row of the stream drawn by chance, b one of its ten nearest neighbours, and w is drawn from 0.3 to 1. Queries are
-made so too and are not stored. qbe sees vectors from the middle of its library; the others get them as it sees them.
-Every system answers one query at a time in a single thread. The peers (annoy, hnswlib,
-faiss-cpu, usearch) are not needed by qbe; install those that are to be compared.
+STREAM.emb is what `qbe embed` wrote. Queries are segments of files that are held out. The rows are those of the other
+files: as many of them as asked for or, where there are not so many, all and then mixtures: w a + (1 - w) b at unit
+length, where a is a row drawn by chance, b one of its ten nearest among 65,536 others, and w is drawn from 0.3 to 1.
+qbe sees vectors from the middle of its library; the others get them as it sees them. Every system answers one query at
+a time in a single thread with the numbers of the rows it found; "at once" stands for all queries in one call, where a
+system takes that. The peers (annoy, hnswlib, faiss-cpu, usearch) are not needed by qbe; install those that are to be
+compared.
 """
 
 from __future__ import annotations
@@ -27,54 +29,87 @@ import numpy as np
 
 from qbe.centring import centred, middle
 from qbe.index.building import build_library
-from qbe.index.library import open_library
+from qbe.index.candidates import nearest
+from qbe.index.library import Library, open_library
 from qbe.index.searching import search
 from qbe.streams.framing import StreamReader
 from qbe.streams.records import Embedding, Header, Vector
 
 SINGLE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 K, PER_FILE, NEIGHBOURS = 10, 12, 10
-MOST_REAL = 1 << 16  # rows of the stream that are mixed: finding neighbours takes the square of them
-BUDGETS = (300, 600, 1200, 2400, 4800, 9600)
+HELD_OUT = 0.05  # of the files
+MIXED_WITH = 1 << 16  # rows, by chance: finding neighbours takes their number times that of all
+BUDGETS = (600, 1200, 2400, 4800, 9600, 19200, 38400)
 ROUNDS = 2  # the best counts
 
 
 @dataclass
+class Rows:
+    """vectors : [N, D]; files : the number of each one's file, [N]"""
+
+    vectors: Vector
+    files: Any
+
+    def embeddings(self, begin: int, end: int) -> Iterator[Embedding]:
+        """Some of them; their numbers are where they start in their files."""
+        for number in range(begin, end):
+            yield Embedding(b"%d" % self.files[number], number, 1, 1, self.vectors[number])
+
+
+@dataclass
 class System:
-    """answer : from a query [D] to the numbers of K rows; build : seconds; size : bytes"""
+    """answer : from a query [D] to the numbers of K rows; build : seconds; size : bytes
+
+    at_once : from queries [Q, D] to K rows for each; None: the system takes one at a time
+    numbers : of rows, from what an answer holds
+    """
 
     name: str
     setting: str
     answer: Callable[[Vector], Any]
     build: float
     size: int
+    at_once: Callable[[Vector], Any] | None = None
+    numbers: Callable[[Any], Any] = np.asarray
 
 
-def read_stream(path: Path) -> tuple[Header, Vector]:
-    with open(path, "rb") as file:
-        reader = StreamReader(file, "embeddings")
-        vectors = np.stack([embedding.vector for embedding in reader.embeddings()])
-    drawn = np.random.default_rng(0).permutation(len(vectors))[:MOST_REAL]
-    return reader.header, vectors[np.sort(drawn)]
+def read_stream(path: Path) -> tuple[Header, Rows, Vector]:
+    """The header, the rows of most files, file by file in an order drawn by chance, and those of the held-out ones."""
+    with open(path, "rb") as stream:
+        reader, files = StreamReader(stream, "embeddings"), {}
+        read = [(files.setdefault(embedding.path, len(files)), embedding.vector) for embedding in reader.embeddings()]
+    rng = np.random.default_rng(0)
+    turn = rng.permutation(len(files))[[file for file, _ in read]]
+    vectors, held = np.stack([vector for _, vector in read]), turn < round(HELD_OUT * len(files))
+    order = np.argsort(turn, kind="stable")
+    order = order[~held[order]]
+    return reader.header, Rows(vectors[order], turn[order]), rng.permutation(vectors[held])
 
 
-def nearest(vectors: Vector, count: int) -> Any:
-    """The neighbours of every vector, itself left out, [n, count]."""
+def neighbours_among(others: Vector, rows: Vector) -> Any:
+    """Of every row its nearest others, [n, NEIGHBOURS]. Itself may be among them."""
     parts = []
-    for first in range(0, len(vectors), 1024):
-        cosines = vectors[first : first + 1024] @ vectors.T
-        cosines[np.arange(len(cosines)), first + np.arange(len(cosines))] = -2
-        parts.append(np.argpartition(-cosines, count, axis=1)[:, :count].copy())  # a view would keep all
+    for first in range(0, len(rows), 1024):
+        cosines = rows[first : first + 1024] @ others.T
+        parts.append(np.argpartition(cosines, -NEIGHBOURS, axis=1)[:, -NEIGHBOURS:].copy())  # a view would keep all
     return np.concatenate(parts)
 
 
-def mixed(vectors: Vector, neighbours: Any, count: int, seed: int) -> Vector:
-    rng = np.random.default_rng(seed)
-    a = rng.integers(0, len(vectors), count)
-    b = neighbours[a, rng.integers(0, neighbours.shape[1], count)]
-    weight = rng.uniform(0.3, 1, (count, 1)).astype(np.float32)
-    points = weight * vectors[a] + (1 - weight) * vectors[b]
-    return points / np.linalg.norm(points, axis=1, keepdims=True)
+def grown(rows: Rows, count: int) -> Rows:
+    """The first so many of the rows, or all and mixtures of them, every PER_FILE of which are a file."""
+    real = rows.vectors
+    if count <= len(real):
+        return Rows(real[:count], rows.files[:count])
+    rng = np.random.default_rng(1)
+    others = real[rng.choice(len(real), min(MIXED_WITH, len(real)), replace=False)]
+    near = neighbours_among(others, real)
+    a = rng.integers(0, len(real), count - len(real))
+    b = near[a, rng.integers(0, NEIGHBOURS, len(a))]
+    weight = rng.uniform(0.3, 1, (len(a), 1)).astype(np.float32)
+    points = weight * real[a] + (1 - weight) * others[b]
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    files = rows.files.max() + 1 + np.arange(len(a)) // PER_FILE
+    return Rows(np.concatenate([real, points]), np.concatenate([rows.files, files]))
 
 
 def timed(make: Callable[[], Any]) -> tuple[Any, float]:
@@ -82,21 +117,32 @@ def timed(make: Callable[[], Any]) -> tuple[Any, float]:
     return make(), time.process_time() - began
 
 
-def qbe_systems(rows: Vector, header: Header, trees: list[int], folder: Path) -> Iterator[System]:
+def qbe_systems(rows: Rows, header: Header, trees: list[int], folder: Path) -> Iterator[System]:
     for count in trees:
         path = str(folder / "lib.idx")
-        records = (Embedding(b"%d" % (i // PER_FILE), i % PER_FILE, 1, 1, row) for i, row in enumerate(rows))
-        build = timed(partial(build_library, path, header, records, count))[1]
+        build = timed(partial(build_library, path, header, rows.embeddings(0, len(rows.files)), count))[1]
         library = open_library(path)
         stored = {rows: f" (recall {recall:g})" for recall, rows in reversed(library.footer.budgets)}
-        for budget in [*sorted({*BUDGETS, *stored}), None] if count == 1 else sorted({*BUDGETS, *stored}):
 
-            def answer(query: Vector, library: Any = library, budget: int | None = budget) -> list[int]:
-                matches = search(library, query[None], K, segments=True, budget=budget)
-                return [int(match.path) * PER_FILE + match.start for match in matches]
+        def numbers(rows: Any, library: Library = library) -> Any:
+            return library.segments_of(rows)[:, 1]
 
-            setting = "exact" if budget is None else f"{budget} candidates{stored.get(budget, '')}"
-            yield System(f"qbe, {count} tree(s)", setting, answer, build, os.path.getsize(path))
+        def exact(query: Vector, library: Library = library) -> Any:
+            return np.array([match.row for match in search(library, query[None], K, segments=True)])
+
+        for budget in sorted({*BUDGETS, *stored}):
+
+            def at_once(queries: Vector, library: Library = library, budget: int = budget) -> Any:
+                return [near.rows for near in nearest(library, library.frame.seen(queries), budget, K)]
+
+            def answer(query: Vector, at_once: Callable[[Vector], Any] = at_once) -> Any:
+                return at_once(query[None])[0]
+
+            setting = f"{budget} candidates{stored.get(budget, '')}"
+            size = os.path.getsize(path)
+            yield System(f"qbe, {count} tree(s)", setting, answer, build, size, at_once, numbers)
+        if count == 1:
+            yield System("qbe", "exact", exact, build, os.path.getsize(path), numbers=numbers)
 
 
 def numpy_systems(rows: Vector) -> Iterator[System]:
@@ -108,7 +154,7 @@ def numpy_systems(rows: Vector) -> Iterator[System]:
 
 def annoy_systems(rows: Vector, folder: Path) -> Iterator[System]:
     annoy = import_module("annoy")
-    for trees in (16, 64):
+    for trees in (16, 32, 64):
 
         def make(trees: int = trees) -> Any:
             index = annoy.AnnoyIndex(rows.shape[1], "angular")
@@ -120,7 +166,7 @@ def annoy_systems(rows: Vector, folder: Path) -> Iterator[System]:
 
         index, build = timed(make)
         index.save(str(folder / "annoy"))
-        for nodes in (1000, 2000, 4000, 8000, 16000):
+        for nodes in (1000, 2000, 4000, 6000, 8000, 12000, 16000, 24000):
             yield System(
                 f"annoy, {trees} trees",
                 f"search_k {nodes}",
@@ -148,7 +194,11 @@ def hnswlib_systems(rows: Vector, folder: Path) -> Iterator[System]:
             index.set_ef(ef)
             return index.knn_query(query, K, num_threads=1)[0][0]
 
-        yield System("hnswlib M16", f"ef {ef}", answer, build, os.path.getsize(folder / "hnsw"))
+        def at_once(queries: Vector, ef: int = ef) -> Any:
+            index.set_ef(ef)
+            return index.knn_query(queries, K, num_threads=1)[0]
+
+        yield System("hnswlib M16", f"ef {ef}", answer, build, os.path.getsize(folder / "hnsw"), at_once)
 
 
 def faiss_systems(rows: Vector) -> Iterator[System]:
@@ -171,7 +221,14 @@ def faiss_systems(rows: Vector) -> Iterator[System]:
             if probes is not None:
                 faiss.ParameterSpace().set_index_parameter(index, "nprobe", probes)
             setting = "exact" if probes is None else f"nprobe {probes}"
-            yield System(f"faiss {key}", setting, lambda query, i=index: i.search(query[None], K)[1][0], build, size)
+
+            def at_once(queries: Vector, index: Any = index) -> Any:
+                return index.search(queries, K)[1]
+
+            def answer(query: Vector, index: Any = index) -> Any:
+                return index.search(query[None], K)[1][0]
+
+            yield System(f"faiss {key}", setting, answer, build, size, at_once)
 
 
 def usearch_systems(rows: Vector, folder: Path) -> Iterator[System]:
@@ -190,8 +247,12 @@ def usearch_systems(rows: Vector, folder: Path) -> Iterator[System]:
             index.expansion_search = expansion
             return index.search(query, K, threads=1).keys
 
+        def at_once(queries: Vector, expansion: int = expansion) -> Any:
+            index.expansion_search = expansion
+            return index.search(queries, K, threads=1).keys
+
         size = os.path.getsize(folder / "usearch")
-        yield System("usearch f16", f"expansion {expansion}", answer, build, size)
+        yield System("usearch f16", f"expansion {expansion}", answer, build, size, at_once)
 
 
 def measure(system: System, asked: Vector, queries: Vector, rows: Vector, truth: Vector) -> str:
@@ -203,16 +264,19 @@ def measure(system: System, asked: Vector, queries: Vector, rows: Vector, truth:
     if system.setting == "exact":
         few = max(20, len(queries) // 5)
         asked, queries, truth = asked[:few], queries[:few], truth[:few]
-    answers, best = [], np.inf
+    answers, one, many = [], np.inf, np.inf
     for _ in range(ROUNDS):
-        answers, took = timed(lambda: [np.asarray(system.answer(query)) for query in asked])
-        best = min(best, took)
+        answers, took = timed(lambda: [system.answer(query) for query in asked])
+        one = min(one, took)
+        if system.at_once is not None:
+            many = min(many, timed(partial(system.at_once, asked))[1])
     found = [
-        (rows[np.unique(answer.astype(np.int64))] @ query >= worst - 1e-5).sum() / K
+        (rows[np.unique(system.numbers(answer).astype(np.int64))] @ query >= worst - 1e-5).sum() / K
         for answer, query, worst in zip(answers, queries, truth, strict=True)
     ]
+    at_once = f"{len(queries) / many:9,.0f}" if system.at_once is not None else f"{'-':>9}"
     return (
-        f"{system.name:<34} {system.setting:<30} {np.mean(found):8.4f} {len(queries) / best:11,.0f} "
+        f"{system.name:<30} {system.setting:<30} {np.mean(found):8.4f} {len(queries) / one:11,.0f} {at_once} "
         f"{system.build:8.1f} {system.size / len(rows):10.0f}"
     )
 
@@ -220,20 +284,21 @@ def measure(system: System, asked: Vector, queries: Vector, rows: Vector, truth:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stream", type=Path)
-    parser.add_argument("--rows", type=int, default=216_000)
-    parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--rows", type=int, help="default: as many as there are")
+    parser.add_argument("--queries", type=int, default=1000)
     parser.add_argument("--trees", type=lambda text: [int(part) for part in text.split(",")], default=[1, 2, 4])
     arguments = parser.parse_args()
     if not SINGLE.items() <= os.environ.items():  # they are read when NumPy is loaded
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **SINGLE})
-    header, vectors = read_stream(arguments.stream)
-    neighbours = nearest(vectors, NEIGHBOURS)
-    given, asked = (mixed(vectors, neighbours, n, seed) for seed, n in enumerate((arguments.rows, arguments.queries)))
-    origin = middle(given.sum(0, dtype=np.float64), len(given))
-    rows, queries = (centred(vectors, origin).astype(np.float32) for vectors in (given, asked))
+    header, real, held = read_stream(arguments.stream)
+    given, asked = grown(real, arguments.rows or len(real.files)), held[: arguments.queries]
+    origin = middle(given.vectors.sum(0, dtype=np.float64), len(given.files))
+    rows, queries = (centred(vectors, origin).astype(np.float32) for vectors in (given.vectors, asked))
     truth = np.array([np.partition(rows @ query, -K)[-K] for query in queries])
-    print(f"{len(vectors)} real rows, mixed with neighbours to {len(rows)}; {len(queries)} queries; times are CPU time")
-    print(f"{'system':<34} {'setting':<30} {'recall@10':>8} {'queries/s':>10} {'build s':>8} {'bytes/row':>10}")
+    mixed = max(0, len(rows) - len(real.files))
+    print(f"{len(rows)} rows, {mixed} of them mixed; {len(queries)} queries from other files; times are CPU time")
+    head = f"{'system':<30} {'setting':<30} {'recall@10':>8} {'queries/s':>11} {'at once':>9}"
+    print(f"{head} {'build s':>8} {'bytes/row':>10}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         groups = {

@@ -82,7 +82,7 @@ def test_an_old_library_must_be_built_again(folder: Path) -> None:
     (folder / "old.idx").write_bytes(data)
     done = sh("qbe search old.idx - < query.emb", folder)
     assert done.returncode == 2
-    assert said(done) == ["qbe: old.idx: written in format 2; this qbe reads format 4: build it again"]
+    assert said(done) == ["qbe: old.idx: written in format 2; this qbe reads format 5: build it again"]
 
 
 def test_a_damaged_library_does_not_answer(folder: Path) -> None:

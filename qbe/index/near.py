@@ -1,0 +1,87 @@
+"""What scans and sweeps share: how near cells are, and which of the rows that were compared answer best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qbe.index.library import Library
+from qbe.index.pages import Numbers
+from qbe.index.parts import UNIT
+from qbe.streams.records import Vector
+
+WIDENED = 4
+SPARE_CELLS, SPARE = 8, 1.25  # cells put in order beyond those that cells of average size would need
+
+Allowed = Callable[[NDArray[np.integer[Any]]], NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Near:
+    """Rows near a query, each once, and their cosines with it."""
+
+    rows: Numbers
+    scores: Vector
+
+    def __getitem__(self, at: Any) -> Near:
+        return Near(self.rows[at], self.scores[at])
+
+
+def nearness(library: Library, queries: Vector) -> Vector:
+    """Of the centres of cells to queries [..., D], [..., C]: half the squared distance, negative, but for what all have
+    in common."""
+    near: Vector = queries[..., : library.head_dimensions] @ library.cells.centres.T
+    near -= library.cells.offsets
+    return near
+
+
+def cells_at_first(library: Library, budget: int) -> int:
+    """How many cells to put in order, so that they hold `budget` rows unless they are small ones."""
+    cells = len(library.cells.sizes)
+    return min(cells, SPARE_CELLS + int(SPARE * budget * cells / (library.rows * library.trees)))
+
+
+def tail_scores(library: Library, rows: Numbers, tails: Vector) -> Vector:
+    """What the tails of rows add to their cosines with queries whose tails are given, [D - H] or [D - H, Q]."""
+    kept = library.block("tails").rows(rows).astype(np.float32)
+    scores: Vector = kept @ (tails * np.float32(UNIT))
+    return scores
+
+
+def highest(scores: Vector, count: int) -> NDArray[np.intp]:
+    """Where the `count` highest are and those tied with the last of them, or all, ascending."""
+    if count >= len(scores):
+        return np.arange(len(scores))
+    least = np.partition(scores, len(scores) - count)[-count]  # twice as fast as argpartition
+    return np.flatnonzero(scores >= least)
+
+
+def best_allowed(library: Library, near: Near, count: int, allowed: Allowed | None) -> tuple[Near, int]:
+    """The `count` best that are allowed, best first, and how many of the better ones are not.
+
+    allowed : says of file numbers [n] which may answer; it may look at them on disk, so it is asked of few. None: all
+        may that are not removed.
+    """
+    tried = count
+    while True:
+        best = near[highest(near.scores, tried)]
+        best = best[np.argsort(-best.scores, kind="stable")]
+        at = _answering(library, best.rows, allowed)[:count]
+        if len(at) == count or tried >= len(near.rows):
+            return best[at], int(at[-1]) + 1 - len(at) if len(at) else len(best.rows)
+        tried *= WIDENED
+
+
+def _answering(library: Library, rows: Numbers, allowed: Allowed | None) -> NDArray[np.intp]:
+    """Where rows are that may answer."""
+    if library.removed is None and allowed is None:
+        return np.arange(len(rows))
+    files = library.segments_of(rows)[:, 0]
+    may = np.ones(len(rows), bool) if library.removed is None else ~library.removed[files]
+    if allowed is not None:
+        may[may] = allowed(files[may])
+    return may.nonzero()[0]
