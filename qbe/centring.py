@@ -33,7 +33,8 @@ def centred(vectors: Vectors, middle: Vectors) -> NDArray[np.float64]:
     A vector at the very middle has no direction, and becomes zero.
     """
     seen = vectors.astype(np.float64) - middle
-    unit: NDArray[np.float64] = seen / np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), LEAST)
+    lengths = np.sqrt(np.einsum("nd,nd->n", seen, seen))  # half the time of np.linalg.norm for a few
+    unit: NDArray[np.float64] = seen / np.maximum(lengths, LEAST)[:, None]
     return unit
 
 

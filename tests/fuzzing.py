@@ -12,7 +12,7 @@ import msgpack
 import numpy as np
 
 from qbe.errors import QbeError
-from qbe.index.file import CRC, HEAD, PAGE, SLOT, SLOTS, align
+from qbe.index.file import CRC, HEAD, SLOT, SLOTS, Block, align
 from qbe.index.library import open_library
 from qbe.index.searching import search
 from qbe.streams.records import Vector
@@ -90,21 +90,22 @@ def forge_page(data: bytearray, rng: Generator) -> None:
     _, offset, length, _ = newest(data)
     footer = msgpack.unpackb(data[offset : offset + length])
     part = footer["parts"][int(rng.integers(len(footer["parts"])))]
-    block = part[str(rng.choice(["segments", "file_rows", "file_first", "files", "cells", "paths"]))]
-    size = int(np.dtype(block["dtype"]).itemsize * np.prod(block["shape"]))
-    if size:
-        at = block["offset"] + int(rng.integers(size) // 4 * 4)
-        struct.pack_into("<I", data, min(at, block["offset"] + size - 4), int(rng.integers(1 << 32)))
-        resum(data, block, size)
+    stored = part[str(rng.choice(["segments", "file_rows", "file_first", "files", "cells", "paths"]))]
+    block = Block(stored["offset"], stored["dtype"], tuple(stored["shape"]), 0)
+    if block.length:
+        at = block.offset + int(rng.integers(block.length) // 4 * 4)
+        struct.pack_into("<I", data, min(at, block.offset + block.length - 4), int(rng.integers(1 << 32)))
+        stored["crc32"] = resum(data, block)
         commit(data, footer)
 
 
-def resum(data: bytearray, block: dict[str, int], size: int) -> None:
-    """Put the checksums of a block right."""
-    begin, end = block["offset"], block["offset"] + size
-    sums = b"".join(CRC.pack(zlib.crc32(data[at : min(at + PAGE, end)])) for at in range(begin, end, PAGE))
+def resum(data: bytearray, block: Block) -> int:
+    """Put the checksums of a block right; the checksum of these."""
+    begin, end = block.offset, block.offset + block.length
+    pages = (data[at : min(at + block.page, end)] for at in range(begin, end, block.page))
+    sums = b"".join(CRC.pack(zlib.crc32(page)) for page in pages)
     data[align(end) : align(end) + len(sums)] = sums
-    block["crc32"] = zlib.crc32(sums)
+    return zlib.crc32(sums)
 
 
 def commit(data: bytearray, footer: dict[str, object]) -> None:

@@ -11,8 +11,9 @@ Numbers are little-endian. The valid slot of the highest generation counts. A wr
 and only then fills the slot that does not count, so that at any instant one of the two states is whole. What a footer
 names is never written to again: those who read an older state go on doing so.
 
-The page sums are the crc32 (u32) of every 16 KiB of a block; the footer keeps the crc32 of these. So a reader can check
-what it touches without reading the rest, and opening reads nothing that grows with the library.
+The page sums are the crc32 (u32) of every page of a block; the footer keeps the crc32 of these. A page is 2^n rows, as
+many as fit into 16 KiB, or one row. So a reader can check what it touches without reading the rest, and opening reads
+nothing that grows with the library.
 """
 
 from __future__ import annotations
@@ -40,8 +41,7 @@ SLOTS = (1024, 2048)
 SLOT = struct.Struct("<QQQI")
 CRC = struct.Struct("<I")
 ALIGNMENT = 64
-PAGE_BITS = 14
-PAGE = 1 << PAGE_BITS
+LARGEST_PAGE = 1 << 14  # bytes, but for rows that are longer
 DTYPES = ("|u1", "<i2", "<u4", "<i8", "<u8", "<f4")
 Budget = tuple[float, int]
 
@@ -66,8 +66,18 @@ class Block:
         return self.row * self.shape[0]
 
     @property
+    def page_bits(self) -> int:
+        """A page holds 2 to the power of this rows."""
+        return max(1, LARGEST_PAGE // max(1, self.row)).bit_length() - 1
+
+    @property
+    def page(self) -> int:
+        """How long a page is, in bytes."""
+        return self.row << self.page_bits
+
+    @property
     def pages(self) -> int:
-        return -(-self.length // PAGE)
+        return -(-self.length // max(1, self.page))
 
     @property
     def sums(self) -> int:
@@ -113,20 +123,21 @@ class Commit:
 
 
 class _PageSums:
-    """The crc32 of every page of bytes that come in pieces."""
+    """The crc32 of every page of so many bytes, which come in pieces."""
 
-    def __init__(self) -> None:
+    def __init__(self, page: int) -> None:
+        self.page = page
         self.sums = array("I")
         self.filled = self.current = 0
 
     def add(self, data: memoryview) -> None:
         at = 0
         while at < len(data):
-            piece = data[at : at + PAGE - self.filled]
+            piece = data[at : at + self.page - self.filled]
             self.current = zlib.crc32(piece, self.current)
             self.filled += len(piece)
             at += len(piece)
-            if self.filled == PAGE:
+            if self.filled == self.page:
                 self._close()
 
     def _close(self) -> None:
@@ -155,8 +166,9 @@ class BlockWriter:
 
     def add(self, name: str, arrays: Iterable[NDArray[Any]], dtype: str, row: tuple[int, ...] = ()) -> None:
         """Write a block of rows of shape `row` from arrays [n, *row] as they come, however many."""
-        self._pad_to(align(self.file.tell(), Block(0, dtype, (0, *row), 0).row))
-        offset, rows, sums = self.file.tell(), 0, _PageSums()
+        empty = Block(0, dtype, (0, *row), 0)
+        self._pad_to(align(self.file.tell(), empty.row))
+        offset, rows, sums = self.file.tell(), 0, _PageSums(empty.page)
         for part in arrays:
             data = np.ascontiguousarray(part, dtype).reshape(-1).view("u1").data
             sums.add(data)

@@ -15,12 +15,12 @@ from qbe.index.parts import UNIT
 from qbe.streams.records import Vector
 
 WIDENED = 4
-SPARE_CELLS, SPARE = 8, 1.25  # cells put in order beyond those that cells of average size would need
+SPARE_CELLS, SPARE = 8, 1.25  # more are put in order than cells of average size would be needed
 
 Allowed = Callable[[NDArray[np.integer[Any]]], NDArray[np.bool_]]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # frozen would cost a microsecond each
 class Near:
     """Rows near a query, each once, and their cosines with it."""
 
@@ -39,8 +39,8 @@ def nearness(library: Library, queries: Vector) -> Vector:
     return near
 
 
-def cells_at_first(library: Library, budget: int) -> int:
-    """How many cells to put in order, so that they hold `budget` rows unless they are small ones."""
+def cells_to_order(library: Library, budget: int) -> int:
+    """How many cells hold `budget` places unless they are rather small."""
     cells = len(library.cells.sizes)
     return min(cells, SPARE_CELLS + int(SPARE * budget * cells / (library.rows * library.trees)))
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.errors import LibraryError
-from qbe.index.file import PAGE, PAGE_BITS, Block
+from qbe.index.file import Block
 
 Numbers = NDArray[np.int64]
 
@@ -32,12 +32,13 @@ class Pages:
     """
 
     def __init__(self, data: mmap.mmap, blocks: Sequence[Block], library: str, name: str) -> None:
-        begin, shape, self.row = min(block.offset for block in blocks), blocks[0].shape[1:], blocks[0].row
+        begin, shape, row = min(block.offset for block in blocks), blocks[0].shape[1:], blocks[0].row
         self.first = [0, *accumulate(block.shape[0] for block in blocks)]
-        ends = [(block.offset - begin) // self.row + block.shape[0] if self.row else self.first[-1] for block in blocks]
+        ends = [(block.offset - begin) // row + block.shape[0] if row else self.first[-1] for block in blocks]
         self._array: NDArray[Any] = np.ndarray((max(ends), *shape), blocks[0].dtype, data, begin)
         self._blocks, self._data, self._library, self._name = blocks, memoryview(data), library, name
         self._moves = [end - own for end, own in zip(ends, self.first[1:], strict=True)]
+        self._bits = blocks[0].page_bits
         self._first_page = [0, *accumulate(block.pages for block in blocks)]
         self._by_block = np.array([self.first[:-1], self._moves, self._first_page[:-1]])
         self._begins = self._by_block[0, 1:]  # of all blocks but the first
@@ -64,11 +65,11 @@ class Pages:
         if not 0 <= begin <= end <= self.first[-1]:
             raise self.nonsense()
         block = bisect_right(self.first, begin, 1, len(self._blocks)) - 1 if len(self._blocks) > 1 else 0
+        if end > self.first[block + 1]:
+            raise self.nonsense()
         if self._unchecked and begin < end:
-            within, page = (begin - self.first[block]) * self.row, self._first_page[block]
-            first, last = page + within // PAGE, page + (within + (end - begin) * self.row - 1) // PAGE + 1
-            if self._states.find(0, first, last) >= 0:
-                self._check(first + np.flatnonzero(~self._whole[first:last]))
+            within, page = begin - self.first[block], self._first_page[block]
+            self._check_between(page + (within >> self._bits), page + (within + end - begin - 1 >> self._bits) + 1)
         move = self._moves[block]
         return self._array[begin + move : end + move]
 
@@ -79,10 +80,9 @@ class Pages:
         if len(begin) and not 0 <= begin.min() <= end.max() <= self.first[-1]:
             raise self.nonsense()
         if self._unchecked:
-            pages = begin * self.row >> PAGE_BITS, (end * self.row - 1 >> PAGE_BITS) + 1
-            for first, last in zip(*(numbers.tolist() for numbers in pages), strict=True):
-                if self._states.find(0, first, last) >= 0:
-                    self._check(first + np.flatnonzero(~self._whole[first:last]))
+            pages = (begin >> self._bits).tolist(), ((end - 1 >> self._bits) + 1).tolist()
+            for first, last in zip(*pages, strict=True):
+                self._check_between(first, last)
         return [self._array[first:last] for first, last in zip(begin.tolist(), end.tolist(), strict=True)]
 
     def rows(self, rows: Numbers) -> Any:
@@ -90,11 +90,11 @@ class Pages:
         try:
             if len(self._blocks) == 1:
                 if self._unchecked:
-                    self._check_rows(rows * self.row, 0)
+                    self._check_pages(rows >> self._bits)
                 return self._array.take(rows, axis=0)  # twice as fast as by brackets
             first, moves, pages = self._by_block[:, self._begins.searchsorted(rows, "right")]
             if self._unchecked:
-                self._check_rows((rows - first) * self.row, pages)
+                self._check_pages(pages + (rows - first >> self._bits))
             return self._array.take(rows + moves, axis=0)
         except IndexError:
             raise self.nonsense() from None
@@ -110,14 +110,12 @@ class Pages:
         parts = [self.part(number) for number in range(len(self._blocks))]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def _check_rows(self, begin: Numbers, first_page: Numbers | int) -> None:
-        """begin : of rows, [n], in bytes of their blocks"""
-        pages = (begin >> PAGE_BITS) + first_page
-        if PAGE % self.row:  # some lie in two pages, or in more
-            pages = np.concatenate([pages, ((begin + (self.row - 1)) >> PAGE_BITS) + first_page])
-        if self.row > PAGE:
-            pages = np.concatenate([np.arange(a, b + 1) for a, b in pages.reshape(2, -1).T])
-        whole = self._whole[pages]
+    def _check_between(self, first: int, last: int) -> None:
+        if self._states.find(0, first, last) >= 0:
+            self._check(first + np.flatnonzero(~self._whole[first:last]))
+
+    def _check_pages(self, pages: Numbers) -> None:
+        whole = self._whole.take(pages)
         if not whole.all():
             self._check(np.unique(pages[~whole]))
 
@@ -125,8 +123,8 @@ class Pages:
         for page in pages.tolist():
             number = bisect_right(self._first_page, page) - 1
             block = self._blocks[number]
-            begin = block.offset + (page - self._first_page[number]) * PAGE
-            stored = self._data[begin : min(begin + PAGE, block.offset + block.length)]
+            begin = block.offset + (page - self._first_page[number]) * block.page
+            stored = self._data[begin : min(begin + block.page, block.offset + block.length)]
             if zlib.crc32(stored) != self._sums[page]:
                 raise self._damage()
         self._whole[pages] = True

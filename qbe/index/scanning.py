@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.index.library import Library
-from qbe.index.near import WIDENED, Allowed, Near, best_allowed, cells_at_first, highest, nearness, tail_scores
+from qbe.index.near import WIDENED, Allowed, Near, best_allowed, cells_to_order, highest, nearness, tail_scores
 from qbe.index.pages import Numbers
 from qbe.streams.records import Vector
 
@@ -57,8 +57,8 @@ class Scan:
 def _nearest_cells(library: Library, query: Vector, budget: int) -> NDArray[np.intp]:
     """That together hold `budget` places, or all; in their order in the file."""
     near, sizes = nearness(library, query), library.cells.sizes
-    for few in (cells_at_first(library, budget), len(sizes)):
-        cells = highest(near, few)
+    for count in (cells_to_order(library, budget), len(sizes)):
+        cells = highest(near, count)
         cells = cells[np.argsort(-near[cells])]
         held = sizes[cells].cumsum()
         if held[-1] >= budget:
@@ -67,14 +67,16 @@ def _nearest_cells(library: Library, query: Vector, budget: int) -> NDArray[np.i
 
 
 def _spans(library: Library, cells: NDArray[np.intp]) -> tuple[Numbers, Numbers]:
-    """Where in the heads some cells begin and end in all parts. Cells that touch are one span."""
+    """Where in the heads some cells begin and end in all parts. Cells of a part that touch are one span."""
     begin, end = library.cells.begin[:, cells].ravel(), library.cells.end[:, cells].ravel()
+    apart = begin[1:] != end[:-1]
     if len(library.parts) > 1:
         filled = end > begin
-        if filled.any():
-            begin, end = begin[filled], end[filled]
-    apart = (begin[1:] != end[:-1]).nonzero()[0]
-    return begin[np.concatenate([[0], apart + 1])], end[np.concatenate([apart, [len(end) - 1]])]
+        begin, end = begin[filled], end[filled]
+        is_of_next = (begin[1:, None] == [part.place for part in library.parts]).any(axis=1)
+        apart = (begin[1:] != end[:-1]) | is_of_next
+    last = apart.nonzero()[0]
+    return begin[np.concatenate([[0], last + 1])], end[np.concatenate([last, [len(end) - 1]])]
 
 
 def _about(scores: Vector, count: int) -> NDArray[np.intp]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.index.library import Library
-from qbe.index.near import Near, best_allowed, cells_at_first, nearness, tail_scores
+from qbe.index.near import Near, best_allowed, cells_to_order, nearness, tail_scores
 from qbe.index.pages import Numbers
 from qbe.index.scanning import Scan
 from qbe.streams.records import Vector
@@ -39,15 +39,15 @@ def sweep(library: Library, queries: Vector, budget: int, count: int) -> Iterato
 
 def _nearest_cells(library: Library, queries: Vector, budget: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Of each query, the nearest first, and which of them hold the budget: both [Q, n]."""
-    near, sizes, few = nearness(library, queries), library.cells.sizes, cells_at_first(library, budget)
+    near, sizes, count = nearness(library, queries), library.cells.sizes, cells_to_order(library, budget)
     while True:
-        cells = np.argpartition(near, -few, axis=1)[:, -few:]
+        cells = np.argpartition(near, -count, axis=1)[:, -count:]
         order = np.argsort(-np.take_along_axis(near, cells, 1), axis=1)
         cells = np.take_along_axis(cells, order, 1)
         held = sizes[cells].cumsum(axis=1)
-        if few == len(sizes) or held[:, -1].min() >= budget:
+        if count == len(sizes) or held[:, -1].min() >= budget:
             return cells, held - sizes[cells] < budget
-        few = min(len(sizes), 2 * few)
+        count = min(len(sizes), 2 * count)
 
 
 def _least(library: Library, queries: Vector, cell: NDArray[np.intp], count: int) -> Vector:

@@ -2,8 +2,8 @@
 
     python tests/bench/growth.py STREAM.emb [--rows N] [--steps S] [--queries Q] [--candidates C]
 
-The stream's rows are mixed with their neighbours as in tests/bench/index.py to N rows. A library of an eighth of them
-is built; the others are appended in S steps, all equally many. After each step stand the rows, the parts, how long the
+Rows and queries are those of tests/bench/index.py. A library of an eighth of the rows is built; the others are appended
+in S steps, all equally many. After each step stand the rows, the parts, how long the
 step took ("*": the whole was built anew), and, beside a fresh build of the same rows: recall@10 and queries a
 second in a single thread, both with C candidates (the number that a fresh build promises 0.97 for would favour it),
 and bytes a row.
@@ -20,18 +20,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from index import PER_FILE, SINGLE, K, mixed, nearest, read_stream
+from index import SINGLE, K, Rows, grown, read_stream
 
+from qbe.index.candidates import nearest
 from qbe.index.growing import append_to_library
 from qbe.index.library import Library, open_library
-from qbe.index.searching import search
-from qbe.streams.records import Embedding, Header, Vector
+from qbe.streams.records import Header, Vector
 
-FACTOR, ROUNDS = 8, 7
-
-
-def embeddings(rows: Vector, begin: int, end: int) -> Iterator[Embedding]:
-    return (Embedding(b"%d" % (i // PER_FILE), i % PER_FILE, 1, 1, rows[i]) for i in range(begin, end))
+FACTOR, ROUNDS = 8, 5
 
 
 def measure(library: Library, queries: Vector, rows: Vector, budget: int) -> tuple[float, float]:
@@ -40,34 +36,36 @@ def measure(library: Library, queries: Vector, rows: Vector, budget: int) -> tup
     seen, asked = library.frame.seen(rows), library.frame.seen(queries)
     for turn, at in np.ndindex(took.shape):
         began = time.perf_counter()
-        matches = search(library, queries[at, None], K, segments=True, budget=budget)
+        (near,) = nearest(library, asked[at, None], budget, K)
         took[turn, at] = time.perf_counter() - began
         if turn:
             continue
         cosines = seen @ asked[at]
-        found = [int(match.path) * PER_FILE + match.start for match in matches]
+        found = library.segments_of(near.rows)[:, 1].astype(int)
         hits += int((cosines[found] >= np.partition(cosines, -K)[-K] - 1e-5).sum())
     return hits / K / len(queries), len(queries) / took.min(0).sum()
 
 
-def grow(rows: Vector, queries: Vector, header: Header, steps: int, budget: int, folder: Path) -> Iterator[str]:
+def grow(rows: Rows, queries: Vector, header: Header, steps: int, budget: int, folder: Path) -> Iterator[str]:
     """One line of the table a step."""
-    grown, first = folder / "grown.idx", len(rows) // FACTOR // PER_FILE * PER_FILE
-    ends = np.linspace(first, len(rows), steps + 1).astype(int) // PER_FILE * PER_FILE
+    path, starts = folder / "grown.idx", np.flatnonzero(np.diff(rows.files, prepend=-1))
+    wanted = np.linspace(len(rows.files) // FACTOR, len(rows.files), steps + 1).astype(int)
     begin = 0
-    for end in ends.tolist():
-        before, began = grown.stat().st_ino if begin else 0, time.monotonic()
-        append_to_library(str(grown), header, embeddings(rows, begin, end))
-        took, anew = time.monotonic() - began, "*" if grown.stat().st_ino != before else " "
+    for end in [*starts[starts.searchsorted(wanted[:-1])].tolist(), len(rows.files)]:
+        before, began = path.stat().st_ino if begin else 0, time.monotonic()
+        append_to_library(str(path), header, rows.embeddings(begin, end))
+        took, anew = time.monotonic() - began, "*" if path.stat().st_ino != before else " "
         fresh = folder / "fresh.idx"
         fresh.unlink(missing_ok=True)
-        append_to_library(str(fresh), header, embeddings(rows, 0, end))
-        libraries = [open_library(str(path)) for path in (grown, fresh)]
-        (recall, speed), (fresh_recall, fresh_speed) = (measure(x, queries, rows[:end], budget) for x in libraries)
+        append_to_library(str(fresh), header, rows.embeddings(0, end))
+        libraries = [open_library(str(each)) for each in (path, fresh)]
+        (recall, speed), (fresh_recall, fresh_speed) = (
+            measure(library, queries, rows.vectors[:end], budget) for library in libraries
+        )
         yield (
             f"{end:>9} {len(libraries[0].parts):>5} {took:8.2f}{anew} {recall:8.4f} "
             f"{fresh_recall:8.4f} {recall - fresh_recall:+8.4f} {speed:8.0f} {fresh_speed:8.0f} "
-            f"{fresh_speed / speed:7.2f} {grown.stat().st_size / end:9.0f} {fresh.stat().st_size / end:6.0f}"
+            f"{fresh_speed / speed:7.2f} {path.stat().st_size / end:9.0f} {fresh.stat().st_size / end:6.0f}"
         )
         begin = end
 
@@ -75,17 +73,16 @@ def grow(rows: Vector, queries: Vector, header: Header, steps: int, budget: int,
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stream", type=Path)
-    parser.add_argument("--rows", type=int, default=216_000)
+    parser.add_argument("--rows", type=int, help="default: as many as there are")
     parser.add_argument("--steps", type=int, default=40)
-    parser.add_argument("--queries", type=int, default=300)
-    parser.add_argument("--candidates", type=int, default=1000)
+    parser.add_argument("--queries", type=int, default=1000)
+    parser.add_argument("--candidates", type=int, default=3000)
     arguments = parser.parse_args()
     if not SINGLE.items() <= os.environ.items():  # they are read when NumPy is loaded
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **SINGLE})
-    header, vectors = read_stream(arguments.stream)
-    neighbours = nearest(vectors, 10)
-    rows, queries = (mixed(vectors, neighbours, n, seed) for seed, n in enumerate((arguments.rows, arguments.queries)))
-    print(f"{len(vectors)} real rows, mixed with neighbours; grown and fresh, and the difference")
+    header, real, held = read_stream(arguments.stream)
+    rows, queries = grown(real, arguments.rows or len(real.files)), held[: arguments.queries]
+    print(f"{len(rows.files)} rows, {len(queries)} queries from other files; grown and fresh, and the difference")
     print(
         f"{'rows':>9} {'parts':>5} {'append s':>9} {'recall':>8} {'fresh':>8} {'':>8} "
         f"{'queries/s':>8} {'fresh':>8} {'slower':>7} {'bytes/row':>9} {'fresh':>6}"

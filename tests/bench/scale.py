@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 
-from qbe.index.file import PAGE
 from qbe.index.library import Library, open_library
 from qbe.index.searching import search
 from qbe.streams.framing import StreamWriter
@@ -72,7 +71,7 @@ def drop_from_cache(path: Path) -> None:
 
 def checked_bytes(library: Library) -> int:
     """Of the pages that have been read so far."""
-    return sum(int(pages._whole.sum()) for pages in library._pages.values()) * PAGE
+    return sum(int(pages._whole.sum()) * pages._blocks[0].page for pages in library._pages.values())
 
 
 def seconds_each(library: Library, queries: Vector, budget: int | None) -> float:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from qbe.errors import LibraryError, ModelError
 from qbe.index import growing
 from qbe.index.building import build_library
+from qbe.index.candidates import nearest
 from qbe.index.growing import append_to_library, remove_from_library
 from qbe.index.library import Library, open_library
 from qbe.index.planting import LEAST_ROWS
@@ -248,6 +249,26 @@ def found(library: Library, queries: Vector, budget: int) -> float:
         near: list[Match] = search(library, query, 10, segments=True, budget=budget)
         hits += sum(match.score >= worst - 1e-6 for match in near)
     return hits / 10 / len(queries)
+
+
+@pytest.mark.parametrize("trees", [1, 2])
+def test_a_scan_of_everything_is_exact_though_there_are_parts(tmp_path: Path, trees: int) -> None:
+    held = sounds(0, range(800))
+    append(tmp_path / "a.idx", held, trees)
+    for step in range(2):
+        library = append(tmp_path / "a.idx", sounds(1 + step, range(900 + 20 * step, 920 + 20 * step)))
+    assert len(library.parts) > 1
+    assert library.trees == trees
+    queries = clustered(np.random.default_rng(7), 40)
+    seen = library.frame.seen(queries)
+    everything = library.vectors(np.arange(library.rows)) @ seen.T.astype(np.float64)
+    for near in (
+        list(nearest(library, seen, trees * library.rows, 20)),  # all at once
+        [next(nearest(library, query[None], trees * library.rows, 20)) for query in seen],
+    ):
+        for of_query, scores in zip(near, everything.T, strict=True):
+            np.testing.assert_allclose(of_query.scores, np.sort(scores)[::-1][:20], atol=1e-5)
+            np.testing.assert_allclose(of_query.scores, scores[of_query.rows], atol=1e-5)
 
 
 def test_recall_holds_while_a_library_grows_to_eight_times_its_size(tmp_path: Path) -> None:
