@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from qbe.index.library import Library
-from qbe.index.searching import Match, search
+from qbe.index.searching import Match, search, search_all
 from qbe.queries import Query
 from qbe.saving import same_file
 
@@ -50,17 +50,27 @@ def lies_inside(path: bytes, globs: Sequence[bytes]) -> bool:
     return any(fnmatch.fnmatchcase(path, glob) or fnmatch.fnmatchcase(path, glob + b"/*") for glob in plain)
 
 
-def answers(library: Library, query: Query, wanted: Wanted, budget: int | None) -> list[Match]:
-    """The best answers, best first: k of them, if there are so many. budget : as for `search`"""
-    skip = None if wanted.include_self and not wanted.inside else partial(wanted.is_skipped, query)
-    fetched = wanted.k
-    while True:
-        found = search(library, query.vectors, fetched, segments=wanted.segments, skip=skip, budget=budget)
-        good = [match for match in found if match.score >= wanted.min_score]
-        best = _unique(library, good)[: wanted.k] if wanted.unique else good
-        if len(best) == wanted.k or len(good) < fetched:
-            return best
-        fetched *= WIDENED
+def answers(
+    library: Library, queries: Sequence[Query], wanted: Wanted, budget: int | None
+) -> Iterator[tuple[Query, list[Match]]]:
+    """The best answers to each query, best first: k of them, if there are so many. budget : as for `search`
+
+    Quicker for many queries at once than one by one.
+    """
+    everything = wanted.include_self and not wanted.inside
+    skips = [None if everything else partial(wanted.is_skipped, query) for query in queries]
+    vectors = [query.vectors for query in queries]
+    found = search_all(library, vectors, wanted.k, segments=wanted.segments, skips=skips, budget=budget)
+    for query, matches, skip in zip(queries, found, skips, strict=True):
+        fetched = wanted.k
+        while True:
+            good = [match for match in matches if match.score >= wanted.min_score]
+            best = _unique(library, good)[: wanted.k] if wanted.unique else good
+            if len(best) == wanted.k or len(good) < fetched:
+                break
+            fetched *= WIDENED
+            matches = search(library, query.vectors, fetched, segments=wanted.segments, skip=skip, budget=budget)
+        yield query, best
 
 
 def _unique(library: Library, matches: list[Match]) -> list[Match]:

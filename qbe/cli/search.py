@@ -75,7 +75,7 @@ def search(
     """
     from qbe.answers import Wanted, answers
     from qbe.index.library import open_library
-    from qbe.queries import QueryReader
+    from qbe.queries import QueryReader, in_batches
 
     if duration is not None and duration <= 0:
         raise UsageError(f"--duration {duration:g}: must be over 0 seconds")
@@ -89,9 +89,10 @@ def search(
     budget = _budget(opened, candidates, recall, exact or bool(globs))
     reader = QueryReader(opened.footer, library, model)
     asked = _each(reader, queries, start, duration, report) if queries else _blended(reader, like, unlike, weight)
+    batches = ([query] for query in asked) if play else in_batches(asked)
     with progress("search", None, quiet=quiet or output.is_table or play, verbose=verbose) as update:
-        for done, query in enumerate(asked, 1):
-            matches = answers(opened, query, wanted, budget)
+        replies = (reply for batch in batches for reply in answers(opened, batch, wanted, budget))
+        for done, (query, matches) in enumerate(replies, 1):
             found += len(matches)
             output.write(_rows(opened, query, matches), display(query.path), _shown)
             update(done, f"{done} queries in {opened.files} files, {opened.rows} segments")

@@ -4,7 +4,8 @@ What is appended becomes a part of its own at the end of the file, in the cells 
 much larger than what comes are taken into the new one, so that they are few. A file that is removed or replaced is
 marked as removed. The whole is built anew, in another file that takes the old one's place,
 
-- when what was appended and what was removed since it was built are together over a quarter of what was built, or
+- when what was appended and what was removed since it was built are together over a tenth of what was built: the
+  cells of a larger library are smaller, and the same number of candidates finds more in them, or
 - when over half of the file is no longer of use;
 
 so that what building costs in all grows no faster than what is appended.
@@ -29,7 +30,7 @@ from qbe.saving import locked
 from qbe.streams.framing import model_label
 from qbe.streams.records import Embedding, File, Header
 
-GROWTH = 0.25  # of the rows that were built
+GROWTH = 0.1  # of the rows that were built
 ABSORBED = 4  # times as many rows as come, or
 SMALL = 2048  # as this: parts of fewer are taken into the new one
 

@@ -40,7 +40,7 @@ class Pages:
         self._moves = [end - own for end, own in zip(ends, self.first[1:], strict=True)]
         self._bits = blocks[0].page_bits
         self._first_page = [0, *accumulate(block.pages for block in blocks)]
-        self._by_block = np.array([self.first[:-1], self._moves, self._first_page[:-1]])
+        self._by_block = np.array([self.first[:-1], self._moves, self._first_page[:-1], self.first[1:]])
         self._begins = self._by_block[0, 1:]  # of all blocks but the first
         self._sums = np.concatenate([self._stored_sums(block) for block in blocks])
         self._states = bytearray(len(self._sums))  # 1: found whole; `find` is many times as fast as NumPy on so few
@@ -75,15 +75,15 @@ class Pages:
 
     def spans(self, begin: Numbers, end: Numbers) -> list[NDArray[Any]]:
         """As `span`, of many: quicker."""
-        if len(self._blocks) > 1:
-            return [self.span(first, last) for first, last in zip(begin.tolist(), end.tolist(), strict=True)]
-        if len(begin) and not 0 <= begin.min() <= end.max() <= self.first[-1]:
+        first, moves, page, last = self._by_block[:, self._begins.searchsorted(begin, "right")]
+        if ((begin < first) | (begin > end) | (end > last)).any():
             raise self.nonsense()
         if self._unchecked:
-            pages = (begin >> self._bits).tolist(), ((end - 1 >> self._bits) + 1).tolist()
-            for first, last in zip(*pages, strict=True):
-                self._check_between(first, last)
-        return [self._array[first:last] for first, last in zip(begin.tolist(), end.tolist(), strict=True)]
+            pages = (begin - first >> self._bits) + page, (end - first - 1 >> self._bits) + page + 1
+            for at, after in zip(*(numbers.tolist() for numbers in pages), strict=True):
+                self._check_between(at, after)
+        begin, end = begin + moves, end + moves
+        return [self._array[at:after] for at, after in zip(begin.tolist(), end.tolist(), strict=True)]
 
     def rows(self, rows: Numbers) -> Any:
         """The rows of the given numbers, int64 [n], copied."""
@@ -92,7 +92,7 @@ class Pages:
                 if self._unchecked:
                     self._check_pages(rows >> self._bits)
                 return self._array.take(rows, axis=0)  # twice as fast as by brackets
-            first, moves, pages = self._by_block[:, self._begins.searchsorted(rows, "right")]
+            first, moves, pages, _ = self._by_block[:, self._begins.searchsorted(rows, "right")]
             if self._unchecked:
                 self._check_pages(pages + (rows - first >> self._bits))
             return self._array.take(rows + moves, axis=0)

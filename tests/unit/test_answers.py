@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qbe.answers import NEAR_IDENTICAL, Wanted, answers, lies_inside
+from qbe.answers import NEAR_IDENTICAL, Wanted, lies_inside
+from qbe.answers import answers as answers_to_all
 from qbe.errors import UsageError
 from qbe.index.building import build_library
 from qbe.index.library import Library, open_library
-from qbe.index.searching import search
-from qbe.queries import Query, blend
+from qbe.index.searching import Match, search
+from qbe.queries import BATCH_SEGMENTS, Query, blend, in_batches
 from qbe.streams.records import Embedding, Header, Vector
 
 DIMENSION = 16
@@ -39,6 +40,12 @@ def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     path = tmp_path_factory.mktemp("answers") / "lib.idx"
     build_library(str(path), HEADER, rows)
     return open_library(str(path))
+
+
+def answers(library: Library, query: Query, wanted: Wanted, budget: int | None) -> list[Match]:
+    [(asked, matches)] = answers_to_all(library, [query], wanted, budget)
+    assert asked is query
+    return matches
 
 
 QUERY = Query(b"q.wav", random_units(3, 7), (b"q.wav",))
@@ -109,6 +116,23 @@ def test_the_files_of_a_query_do_not_answer_it(library: Library) -> None:
     assert path not in [match.path for match in answers(library, query, Wanted(20), None)]
     best = answers(library, query, Wanted(1, include_self=True), None)
     assert best[0].path == path
+
+
+def test_queries_asked_together_get_what_each_gets_by_itself(library: Library) -> None:
+    queries = [Query(b"q%d" % n, random_units(1 + n % 3, 20 + n), (b"q%d" % n,)) for n in range(20)]
+    queries += [Query(b"", search_vectors(library, n), tuple(library.file_paths(np.array([n])))) for n in range(5)]
+    wanted = Wanted(12, min_score=0.3, unique=True)
+    assert list(answers_to_all(library, queries, wanted, None)) == [
+        (query, answers(library, query, wanted, None)) for query in queries
+    ]
+
+
+def test_batches_hold_all_queries_in_their_order_and_not_too_many_at_once() -> None:
+    queries = [Query(b"%d" % n, random_units(300, n), ()) for n in range(20)]
+    batches = list(in_batches(queries))
+    assert [query for batch in batches for query in batch] == queries
+    assert all(sum(len(query.vectors) for query in batch[:-1]) < BATCH_SEGMENTS for batch in batches)
+    assert list(in_batches([])) == []
 
 
 def test_a_blend_is_the_mean_of_likes_less_the_weighted_mean_of_unlikes() -> None:
