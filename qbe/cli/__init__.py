@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 from contextlib import redirect_stdout
 from typing import Any, NoReturn
 
@@ -30,6 +31,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command line and exit with its code."""
     _open_closed()
     _silence_decoders()
+    warnings.simplefilter("ignore")  # NumPy's, of numbers in files that make no sense, come beside our own message
     _heed_signals()
     code = run(arguments)
     try:

@@ -41,7 +41,7 @@ def index(
     remove: Annotated[bool, typer.Option("--remove", help="Remove PATHS from the library.")] = False,
     trees: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, max=64, help="Trees of cells: more find more.  [default: 1]"),
+        typer.Option(metavar="N", min=1, max=64, help="Independent trees of cells.  [default: 1]"),
     ] = None,
     check: Annotated[str | None, typer.Option(metavar="LIBRARY", help="Verify every checksum of a library.")] = None,
     paths: Annotated[

@@ -75,7 +75,10 @@ class Library:
 
     @cached_property
     def frame(self) -> Frame:
-        return Frame(self.block("middle").all(), self.block("rotation").all())
+        frame = Frame(self.block("middle").all(), self.block("rotation").all())
+        if not (np.isfinite(frame.middle).all() and np.isfinite(frame.axes).all()):
+            raise self.block("rotation").nonsense()
+        return frame
 
     @cached_property
     def cells(self) -> Cells:
@@ -90,9 +93,10 @@ class Library:
                 own += part.cells
         bounds = np.array([(part.place, part.place + part.places) for part in self.parts]).T[:, :, None]
         sound = (bounds[0] <= spans[0]) & (spans[0] <= spans[1]) & (spans[1] <= bounds[1])
-        if not (sound | (spans == 0).all(0)).all():
-            raise self.block("cells").nonsense()
         sizes = (spans[1] - spans[0]).sum(0)
+        places = sum(part.places for part in self.parts)
+        if not (sound | (spans == 0).all(0)).all() or sizes.sum() != places or not np.isfinite(centres).all():
+            raise self.block("cells").nonsense()
         return Cells(centres, (centres * centres).sum(1) / 2, sizes, *spans)
 
     @cached_property

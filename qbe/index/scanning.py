@@ -13,6 +13,7 @@ from qbe.streams.records import Vector
 RESCORED = 1 / 6  # of the places, those whose heads score best get their tails compared too, but
 LEAST_RESCORED = 200  # at least, and
 RESCORED_PER_ROW = 4  # times as many as rows are wanted
+GATHERED = 48  # rows: spans of fewer are copied together, as each product takes a microsecond or two
 SAMPLE = 512  # scores, to learn about how much must be reached
 PASSED = 1 / 8  # as large a share of these may belong to files that do not count
 
@@ -27,13 +28,20 @@ class Scan:
         self._library = library
         head, self._tail = query[: library.head_dimensions], query[library.head_dimensions :]
         begin, end = _spans(library, _nearest_cells(library, query, budget))
+        is_short = end - begin < GATHERED
+        if is_short.any():
+            order = np.argsort(is_short, kind="stable")
+            begin, end = begin[order], end[order]
         self._last = (end - begin).cumsum()
         self._shift = end - self._last  # from a place in the scores to one in the heads
-        last = self._last.tolist()
+        whole, heads, last = len(begin) - np.count_nonzero(is_short), library.block("heads"), [0, *self._last.tolist()]
         self.scores = np.empty(last[-1], np.float32)
-        spans = library.block("heads").spans(begin, end)
-        for heads, first, after in zip(spans, [0, *last[:-1]], last, strict=True):
-            np.dot(heads, head, out=self.scores[first:after])
+        for span, first, after in zip(heads.spans(begin[:whole], end[:whole]), last, last[1:], strict=False):
+            np.dot(span, head, out=self.scores[first:after])
+        if whole < len(begin):
+            places = np.arange(last[whole], last[-1])
+            places += np.repeat(self._shift[whole:], (end - begin)[whole:])
+            self.scores[last[whole] :] = heads.rows(places) @ head
 
     def best(self, count: int, allowed: Allowed | None) -> Near:
         """The `count` best rows that are allowed, or all there are, best first. allowed : as for `best_allowed`"""

@@ -190,7 +190,10 @@ def _cosines(library: Library, query: Vector, rows: Rows) -> Iterator[Vector]:
     parts = query.T.astype(np.float64)
     step = _step(query)
     for first in range(0, max(1, len(rows)), step):
-        yield (library.vectors(rows[first : first + step]) @ parts).astype(np.float32)
+        cosines = (library.vectors(rows[first : first + step]) @ parts).astype(np.float32)
+        if not np.isfinite(cosines).all():
+            raise library.block("heads").nonsense()
+        yield cosines
 
 
 def _near_files(questions: Sequence[_Question], budget: int) -> Iterator[list[Match]]:
