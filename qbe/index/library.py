@@ -53,6 +53,8 @@ class Library:
             part = Part(blocks, self.rows, self.files, places)
             self.parts.append(part)
             self.rows, self.files, places = self.rows + part.rows, self.files + part.files, places + part.places
+        self.trees = self.parts[0].places // self.parts[0].rows
+        self.head_dimensions = self.parts[0].blocks["heads"].shape[1]
         columns = np.array([(part.row, part.file, part.place, part.rows) for part in self.parts])
         self._first_rows, self._first_files, self._first_places, self._rows = columns.T
 
@@ -64,14 +66,6 @@ class Library:
 
     def _open(self, name: str, blocks: list[Block]) -> Pages:
         return Pages(self.data, blocks, display(os.fsencode(self.path)), name)
-
-    @property
-    def trees(self) -> int:
-        return self.parts[0].places // self.parts[0].rows
-
-    @property
-    def head_dimensions(self) -> int:
-        return self.parts[0].blocks["heads"].shape[1]
 
     @cached_property
     def frame(self) -> Frame:

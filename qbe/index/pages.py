@@ -92,10 +92,11 @@ class Pages:
                 if self._unchecked:
                     self._check_pages(rows >> self._bits)
                 return self._array.take(rows, axis=0)  # twice as fast as by brackets
-            first, moves, pages, _ = self._by_block[:, self._begins.searchsorted(rows, "right")]
+            block = self._begins.searchsorted(rows, "right")
+            first, moves, page, _ = self._by_block
             if self._unchecked:
-                self._check_pages(pages + (rows - first >> self._bits))
-            return self._array.take(rows + moves, axis=0)
+                self._check_pages(page.take(block) + (rows - first.take(block) >> self._bits))
+            return self._array.take(rows + moves.take(block), axis=0)
         except IndexError:
             raise self.nonsense() from None
 

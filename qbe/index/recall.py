@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qbe.index.file import Budget
 from qbe.index.library import Library
+from qbe.index.near import tail_scores
 from qbe.index.searching import search
 from qbe.streams.records import Vector
 
@@ -17,7 +20,8 @@ K = 10
 QUERIES = 256
 SMALLEST = 256  # rows; every budget is half as large again as the one before
 LARGEST = 0.5  # of the rows: beyond that, comparing all of them is as good
-TIED = 1e-6
+TIED = 2e-6
+ROWS = 1 << 14  # compared with all queries at a time
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,35 @@ class _Trial:
 def _trials(library: Library, seed: int) -> Iterator[_Trial]:
     """Queries with K answers in files other than their own: the query of `qbe search` comes from none of them."""
     rng = np.random.default_rng(seed)
-    for row in np.sort(rng.choice(library.rows, min(QUERIES, library.rows), replace=False)):
-        query = library.frame.given(library.vectors(row[None]))
-        (path,) = library.file_paths(library.segments_of(row[None])[:, 0].astype(np.int64))
-        best = search(library, query, K, segments=True, skip=path.__eq__)
-        if len(best) == K:
-            yield _Trial(query, path, best[-1].score)
+    rows = np.sort(rng.choice(library.rows, min(QUERIES, library.rows), replace=False))
+    files = library.segments_of(rows)[:, 0].astype(np.int64)
+    queries = library.frame.given(library.vectors(rows))
+    worst = _worst(library, library.frame.seen(queries), files)
+    for query, path, score in zip(queries, library.file_paths(files), worst.tolist(), strict=True):
+        if score > -np.inf:
+            yield _Trial(query[None], path, score)
+
+
+def _worst(library: Library, queries: Vector, files: NDArray[np.int64]) -> Vector:
+    """The K-th best cosine of each query, [Q], with rows of other files than its own; -inf where there are fewer.
+
+    queries : float32 [Q, D], in the library's frame
+    """
+    best = np.full((K, len(queries)), -np.inf, np.float32)
+    head, tail = (np.ascontiguousarray(part) for part in np.split(queries.T, [library.head_dimensions]))
+    for first, last, place in library.spans(ROWS):
+        rows = np.arange(first, last)
+        scores = library.block("heads").span(place, place + last - first) @ head
+        scores += tail_scores(library, rows, tail)
+        scores[library.segments_of(rows)[:, :1] == files] = -np.inf
+        for query in (scores.max(0) > best[0]).nonzero()[0]:
+            column = scores[:, query]
+            better = column[column > best[0, query]]
+            best[:, query] = np.sort(np.concatenate([best[:, query], better]))[-K:]
+        if hasattr(mmap, "MADV_DONTNEED"):  # what has been read stays in the system's cache, not in our memory
+            library.data.madvise(mmap.MADV_DONTNEED)
+    worst: Vector = best[0]
+    return worst
 
 
 def measure_budgets(library: Library, seed: int) -> tuple[Budget, ...]:

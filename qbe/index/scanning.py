@@ -77,12 +77,12 @@ def _nearest_cells(library: Library, query: Vector, budget: int) -> NDArray[np.i
 def _spans(library: Library, cells: NDArray[np.intp]) -> tuple[Numbers, Numbers]:
     """Where in the heads some cells begin and end in all parts. Cells of a part that touch are one span."""
     begin, end = library.cells.begin[:, cells].ravel(), library.cells.end[:, cells].ravel()
+    filled = end > begin
+    begin, end = begin[filled], end[filled]
     apart = begin[1:] != end[:-1]
     if len(library.parts) > 1:
-        filled = end > begin
-        begin, end = begin[filled], end[filled]
-        is_of_next = (begin[1:, None] == [part.place for part in library.parts]).any(axis=1)
-        apart = (begin[1:] != end[:-1]) | is_of_next
+        of_next = filled.reshape(len(library.parts), -1).sum(axis=1).cumsum()[:-1]  # the first span of each next part
+        apart[of_next[(of_next > 0) & (of_next < len(begin))] - 1] = True
     last = apart.nonzero()[0]
     return begin[np.concatenate([[0], last + 1])], end[np.concatenate([last, [len(end) - 1]])]
 
