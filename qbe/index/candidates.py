@@ -15,7 +15,8 @@ from qbe.index.sweeping import sweep
 from qbe.streams.records import Vector
 
 SHARED = 4  # queries that ask for a cell, on average, from which on sweeping is quicker
-SWEPT = 2048  # queries at a time
+NEARNESSES = 1 << 24  # of queries and cells, at a time
+MOST_SWEPT = 4096  # queries at a time
 
 
 def nearest(
@@ -27,8 +28,9 @@ def nearest(
     allowed : says of file numbers [n] which may answer; None: all that are not removed
     """
     asked_for = budget / (library.rows * library.trees)  # a cell, by one query, on average
-    for first in range(0, len(queries), SWEPT):
-        part = queries[first : first + SWEPT]
+    step = min(MOST_SWEPT, max(1, NEARNESSES // len(library.cells.sizes)))
+    for first in range(0, len(queries), step):
+        part = queries[first : first + step]
         if allowed is None and len(part) > 1 and len(part) * asked_for >= SHARED:
             yield from sweep(library, part, budget, count)
             continue

@@ -45,10 +45,9 @@ def cells_to_order(library: Library, budget: int) -> int:
     return min(cells, SPARE_CELLS + int(SPARE * budget * cells / (library.rows * library.trees)))
 
 
-def tail_scores(library: Library, rows: Numbers, tails: Vector) -> Vector:
-    """What the tails of rows add to their cosines with queries whose tails are given, [D - H] or [D - H, Q]."""
-    kept = library.block("tails").rows(rows).astype(np.float32)
-    scores: Vector = kept @ (tails * np.float32(UNIT))
+def tail_scores(kept: NDArray[np.int16], tails: Vector) -> Vector:
+    """What tails that are kept so [n, D - H] add to the cosines with queries of these tails, [D - H] or [D - H, Q]."""
+    scores: Vector = kept.astype(np.float32) @ (tails * np.float32(UNIT))
     return scores
 
 

@@ -58,10 +58,9 @@ def _worst(library: Library, queries: Vector, files: NDArray[np.int64]) -> Vecto
     best = np.full((K, len(queries)), -np.inf, np.float32)
     head, tail = (np.ascontiguousarray(part) for part in np.split(queries.T, [library.head_dimensions]))
     for first, last, place in library.spans(ROWS):
-        rows = np.arange(first, last)
         scores = library.block("heads").span(place, place + last - first) @ head
-        scores += tail_scores(library, rows, tail)
-        scores[library.segments_of(rows)[:, :1] == files] = -np.inf
+        scores += tail_scores(library.block("tails").span(first, last), tail)
+        scores[library.segments_of(np.arange(first, last))[:, :1] == files] = -np.inf
         for query in (scores.max(0) > best[0]).nonzero()[0]:
             column = scores[:, query]
             better = column[column > best[0, query]]

@@ -58,7 +58,7 @@ class Scan:
         if self._library.trees > 1:
             rows, first = np.unique(rows, return_index=True)
             scores = scores[first]
-        scores += tail_scores(self._library, rows, self._tail)
+        scores += tail_scores(self._library.block("tails").rows(rows), self._tail)
         return Near(rows, scores)
 
 

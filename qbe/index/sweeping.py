@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.index.library import Library
-from qbe.index.near import Near, best_allowed, cells_to_order, nearness, tail_scores
+from qbe.index.near import Near, cells_to_order, nearness, tail_scores
 from qbe.index.pages import Numbers
 from qbe.index.scanning import Scan
 from qbe.streams.records import Vector
@@ -23,30 +23,31 @@ def sweep(library: Library, queries: Vector, budget: int, count: int) -> Iterato
 
     queries : float32 [Q, D], in the library's frame
     """
-    cells, is_asked = _nearest_cells(library, queries, budget)
-    least = _least(library, queries, cells[:, 0], count)
-    asked, of_cells = is_asked.nonzero()[0], cells[is_asked]
+    asked, cells = _cells_asked_for(library, queries, budget)
+    least = _least(library, queries, cells[asked.searchsorted(np.arange(len(queries)))], count)
     hits = []
-    for of, rows, scores in _products(library, queries, asked, of_cells):
+    for of, rows, scores in _products(library, queries, asked, cells):
         at, by = (scores >= least[of]).nonzero()
         hits.append((of[by], rows[at], scores[at, by]))
-    for query, own in zip(queries, _by_query(library, hits, len(queries)), strict=True):
-        best, _ = best_allowed(library, own, count, None)
-        if len(best.rows) < count:  # what is removed was kept in the place of others
-            best = Scan(library, query, budget).best(count, None)
-        yield best
+    for query, near in zip(queries, _by_query(library, hits, len(queries)), strict=True):
+        if library.removed is not None and len(near.rows) < count:  # what is removed stood in the way of others
+            near = Scan(library, query, budget).best(count, None)
+        yield near[:count]
 
 
-def _nearest_cells(library: Library, queries: Vector, budget: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Of each query, the nearest first, and which of them hold the budget: both [Q, n]."""
+def _cells_asked_for(library: Library, queries: Vector, budget: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The number of a query and of a cell, [n] each, query by query, the nearest cell first."""
     near, sizes, count = nearness(library, queries), library.cells.sizes, cells_to_order(library, budget)
     while True:
-        cells = np.argpartition(near, -count, axis=1)[:, -count:]
-        order = np.argsort(-np.take_along_axis(near, cells, 1), axis=1)
-        cells = np.take_along_axis(cells, order, 1)
-        held = sizes[cells].cumsum(axis=1)
-        if count == len(sizes) or held[:, -1].min() >= budget:
-            return cells, held - sizes[cells] < budget
+        least = np.partition(near, len(sizes) - count, axis=1)[:, len(sizes) - count]
+        is_near = near >= least[:, None]
+        asked, cells = is_near.nonzero()
+        cells = cells[np.lexsort((-near[is_near], asked))]
+        first = asked.searchsorted(np.arange(len(queries) + 1))
+        held = np.concatenate([[0], sizes[cells].cumsum()])
+        if count == len(sizes) or np.diff(held[first]).min() >= budget:
+            is_asked = held[:-1] - held[first[asked]] < budget  # those before it do not hold the budget
+            return asked[is_asked], cells[is_asked]
         count = min(len(sizes), 2 * count)
 
 
@@ -66,26 +67,34 @@ def _products(
 
     asked, cells : [n], the number of a query and of a cell that it asks for
     """
-    heads, (head, tail) = library.block("heads"), np.split(queries.T, [library.head_dimensions])
+    heads, tails, split = library.block("heads"), library.block("tails"), library.head_dimensions
     order = np.argsort(cells, kind="stable")
     wanted, first = np.unique(cells[order], return_index=True)
-    for cell, of in zip(wanted, np.split(asked[order], first[1:]), strict=True):
-        of_head, of_tail = head[:, of], tail[:, of]
-        for begin, end in zip(library.cells.begin[:, cell].tolist(), library.cells.end[:, cell].tolist(), strict=True):
+    spans = library.cells.begin[:, wanted].T.tolist(), library.cells.end[:, wanted].T.tolist()
+    for of, *of_parts in zip(np.split(asked[order], first[1:]), *spans, strict=True):
+        of_cell = queries.take(of, axis=0)
+        for begin, end in zip(*of_parts, strict=True):
             if begin < end:
                 rows = library.rows_at(np.arange(begin, end))
-                scores = heads.span(begin, end) @ of_head
-                scores += tail_scores(library, rows, of_tail)
+                kept = tails.span(begin, end) if library.trees == 1 else tails.rows(rows)
+                scores = heads.span(begin, end) @ of_cell[:, :split].T
+                scores += tail_scores(kept, of_cell[:, split:].T)
                 yield of, rows, scores
 
 
 def _by_query(library: Library, hits: list[tuple[NDArray[np.intp], Numbers, Vector]], queries: int) -> Iterator[Near]:
-    """The rows of each query, each once. hits : the query of each, its row, and its cosine"""
+    """The rows of each query that are not removed, each once, best first.
+
+    hits : the query of each, its row, and its cosine
+    """
     asked, rows, scores = (np.concatenate(column) for column in zip(*hits, strict=True))
+    if library.removed is not None:
+        there = ~library.removed[library.segments_of(rows)[:, 0]]
+        asked, rows, scores = asked[there], rows[there], scores[there]
     if library.trees > 1:
         _, once = np.unique(asked * library.rows + rows, return_index=True)
         asked, rows, scores = asked[once], rows[once], scores[once]
-    order = np.argsort(asked, kind="stable")
+    order = np.lexsort((-scores, asked))
     ordered = Near(rows[order], scores[order])
     bounds = asked[order].searchsorted(np.arange(queries + 1)).tolist()
     for begin, end in pairwise(bounds):
