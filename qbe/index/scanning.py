@@ -39,9 +39,7 @@ class Scan:
         for span, first, after in zip(heads.spans(begin[:whole], end[:whole]), last, last[1:], strict=False):
             np.dot(span, head, out=self.scores[first:after])
         if whole < len(begin):
-            places = np.arange(last[whole], last[-1])
-            places += np.repeat(self._shift[whole:], (end - begin)[whole:])
-            self.scores[last[whole] :] = heads.rows(places) @ head
+            self.scores[last[whole] :] = heads.copied(begin[whole:], end[whole:]) @ head
 
     def best(self, count: int, allowed: Allowed | None) -> Near:
         """The `count` best rows that are allowed, or all there are, best first. allowed : as for `best_allowed`"""
