@@ -40,6 +40,7 @@ HEAD = 4096
 SLOTS = (1024, 2048)
 SLOT = struct.Struct("<QQQI")
 CRC = struct.Struct("<I")
+FOOTER = 1 << 14  # bytes, more than most footers take
 ALIGNMENT = 64
 LARGEST_PAGE = 1 << 14  # bytes, but for rows that are longer
 DTYPES = ("|u1", "<i2", "<u4", "<i8", "<u8", "<f4")
@@ -264,7 +265,10 @@ def map_file(path: str | bytes) -> mmap.mmap:
     name = display(os.fsencode(path))
     try:
         with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size < HEAD:
+            size = os.fstat(file.fileno()).st_size
+            if hasattr(os, "posix_fadvise"):  # read the footer, which mostly ends the file, while the head is read
+                os.posix_fadvise(file.fileno(), max(0, size - FOOTER), FOOTER, os.POSIX_FADV_WILLNEED)
+            if size < HEAD:
                 raise LibraryError(f"{name}: not a qbe library, or cut short; build one with `qbe index -o`")
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError) as error:

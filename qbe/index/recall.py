@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -35,6 +34,7 @@ class _Trial:
     def recall(self, library: Library, budget: int) -> float:
         """The share of the K best that are found; those tied with the last of them count."""
         matches = search(library, self.query, K, segments=True, skip=self.path.__eq__, budget=budget)
+        library.forget()
         return sum(match.score >= self.worst - TIED for match in matches) / K
 
 
@@ -65,8 +65,7 @@ def _worst(library: Library, queries: Vector, files: NDArray[np.int64]) -> Vecto
             column = scores[:, query]
             better = column[column > best[0, query]]
             best[:, query] = np.sort(np.concatenate([best[:, query], better]))[-K:]
-        if hasattr(mmap, "MADV_DONTNEED"):  # what has been read stays in the system's cache, not in our memory
-            library.data.madvise(mmap.MADV_DONTNEED)
+        library.forget()
     worst: Vector = best[0]
     return worst
 
