@@ -1,6 +1,6 @@
 """How many of the ten nearest are found and how fast: qbe's index, plain NumPy, and the peers that are installed.
 
-    python tests/bench/index.py STREAM.emb [--rows N] [--queries Q] [--trees 1,2,4]
+    python tests/bench/index.py STREAM.emb [--rows N] [--queries Q] [--trees 1,2,4] [--only qbe,annoy]
 
 STREAM.emb is what `qbe embed` wrote. Queries are segments of files that are held out. The rows are those of the other
 files: as many of them as asked for or, where there are not so many, all and then mixtures: w a + (1 - w) b at unit
@@ -287,6 +287,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, help="default: as many as there are")
     parser.add_argument("--queries", type=int, default=1000)
     parser.add_argument("--trees", type=lambda text: [int(part) for part in text.split(",")], default=[1, 2, 4])
+    parser.add_argument("--only", type=lambda text: text.split(","), help="of these systems alone; default: of all")
     arguments = parser.parse_args()
     if not SINGLE.items() <= os.environ.items():  # they are read when NumPy is loaded
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **SINGLE})
@@ -303,13 +304,15 @@ def main() -> None:
         folder = Path(name)
         groups = {
             "qbe": lambda: qbe_systems(given, header, arguments.trees, folder),
-            "NumPy": lambda: numpy_systems(rows),
+            "numpy": lambda: numpy_systems(rows),
             "annoy": lambda: annoy_systems(rows, folder),
             "hnswlib": lambda: hnswlib_systems(rows, folder),
             "faiss": lambda: faiss_systems(rows),
             "usearch": lambda: usearch_systems(rows, folder),
         }
         for group, systems in groups.items():
+            if arguments.only and group not in arguments.only:
+                continue
             try:
                 for system in systems():
                     print(measure(system, asked if group == "qbe" else queries, queries, rows, truth), flush=True)
