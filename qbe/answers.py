@@ -16,6 +16,7 @@ from qbe.saving import same_file
 
 NEAR_IDENTICAL = 0.98  # cosine of two segments
 WIDENED = 4
+AT_ONCE = 256  # queries
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,13 @@ def answers(
 
     Quicker for many queries at once than one by one.
     """
+    for first in range(0, len(queries), AT_ONCE):
+        yield from _answers_at_once(library, queries[first : first + AT_ONCE], wanted, budget)
+
+
+def _answers_at_once(
+    library: Library, queries: Sequence[Query], wanted: Wanted, budget: int | None
+) -> Iterator[tuple[Query, list[Match]]]:
     everything = wanted.include_self and not wanted.inside
     skips = [None if everything else partial(wanted.is_skipped, query) for query in queries]
     vectors = [query.vectors for query in queries]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +19,6 @@ from qbe.streams.blocks import MAGIC, read_blocks
 from qbe.streams.framing import StreamReader, is_stream, model_label
 from qbe.streams.records import Segment, Vector
 
-BATCH_SEGMENTS, PATIENCE = 2048, 0.5
 SMALLEST = 1e-6  # a vector that is shorter points nowhere
 
 
@@ -31,19 +29,6 @@ class Query:
     path: bytes
     vectors: Vector
     files: tuple[bytes, ...]
-
-
-def in_batches(queries: Iterable[Query]) -> Iterator[list[Query]]:
-    """The queries that come within half a second, together, but not too many of them."""
-    batch: list[Query] = []
-    began = time.monotonic()
-    for query in queries:
-        batch.append(query)
-        if time.monotonic() - began > PATIENCE or sum(len(each.vectors) for each in batch) >= BATCH_SEGMENTS:
-            yield batch
-            batch, began = [], time.monotonic()
-    if batch:
-        yield batch
 
 
 def blend(likes: Sequence[Query], unlikes: Sequence[Query], weight: float) -> Query:

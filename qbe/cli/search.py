@@ -75,7 +75,7 @@ def search(
     """
     from qbe.answers import Wanted, answers
     from qbe.index.library import open_library
-    from qbe.queries import QueryReader, in_batches
+    from qbe.queries import QueryReader
 
     if duration is not None and duration <= 0:
         raise UsageError(f"--duration {duration:g}: must be over 0 seconds")
@@ -89,9 +89,8 @@ def search(
     budget = _budget(opened, candidates, recall, exact or bool(globs))
     reader = QueryReader(opened.footer, library, model)
     asked = _each(reader, queries, start, duration, report) if queries else _blended(reader, like, unlike, weight)
-    batches = ([query] for query in asked) if play else in_batches(asked)
     with progress("search", None, quiet=quiet or output.is_table or play, verbose=verbose) as update:
-        replies = (reply for batch in batches for reply in answers(opened, batch, wanted, budget))
+        replies = (reply for read in asked for reply in answers(opened, read, wanted, budget))
         for done, (query, matches) in enumerate(replies, 1):
             found += len(matches)
             output.write(_rows(opened, query, matches), display(query.path), _shown)
@@ -117,20 +116,22 @@ def _budget(library: Library, candidates: int | None, recall: float | None, exac
 
 def _each(
     reader: QueryReader, names: list[str], start: float, duration: float | None, report: Report
-) -> Iterator[Query]:
-    """The queries one by one; those that cannot be read are reported."""
+) -> Iterator[list[Query]]:
+    """The query in each sound, or those in a stream; what cannot be read is reported."""
     for name in names:
         try:
-            yield from _read(reader, name, start, duration)
+            yield _read(reader, name, start, duration)
         except QbeError as error:
             report(error)
 
 
-def _blended(reader: QueryReader, likes: list[str] | None, unlikes: list[str] | None, weight: float) -> Iterator[Query]:
+def _blended(
+    reader: QueryReader, likes: list[str] | None, unlikes: list[str] | None, weight: float
+) -> Iterator[list[Query]]:
     from qbe.queries import blend
 
     like, unlike = ([query for name in names or [] for query in _read(reader, name)] for names in (likes, unlikes))
-    yield blend(like, unlike, weight)
+    yield [blend(like, unlike, weight)]
 
 
 def _read(reader: QueryReader, name: str, start: float = 0.0, duration: float | None = None) -> list[Query]:

@@ -11,7 +11,7 @@ from qbe.errors import UsageError
 from qbe.index.building import build_library
 from qbe.index.library import Library, open_library
 from qbe.index.searching import Match, search
-from qbe.queries import BATCH_SEGMENTS, Query, blend, in_batches
+from qbe.queries import Query, blend
 from qbe.streams.records import Embedding, Header, Vector
 
 DIMENSION = 16
@@ -125,14 +125,6 @@ def test_queries_asked_together_get_what_each_gets_by_itself(library: Library) -
     assert list(answers_to_all(library, queries, wanted, None)) == [
         (query, answers(library, query, wanted, None)) for query in queries
     ]
-
-
-def test_batches_hold_all_queries_in_their_order_and_not_too_many_at_once() -> None:
-    queries = [Query(b"%d" % n, random_units(300, n), ()) for n in range(20)]
-    batches = list(in_batches(queries))
-    assert [query for batch in batches for query in batch] == queries
-    assert all(sum(len(query.vectors) for query in batch[:-1]) < BATCH_SEGMENTS for batch in batches)
-    assert list(in_batches([])) == []
 
 
 def test_a_blend_is_the_mean_of_likes_less_the_weighted_mean_of_unlikes() -> None:
