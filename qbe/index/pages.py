@@ -87,7 +87,11 @@ class Pages:
 
     def _found(self, begin: Numbers, end: Numbers) -> tuple[Numbers, Numbers]:
         """Where many spans lie in the array, when they have been checked."""
-        first, moves, page, last = self._by_block[:, self._begins.searchsorted(begin, "right")]
+        of_blocks: Any = self._by_block[:, 0]
+        if len(self._blocks) > 1:
+            block = self._begins.searchsorted(begin, "right")
+            of_blocks = [numbers.take(block) for numbers in self._by_block]
+        first, moves, page, last = of_blocks
         if ((begin < first) | (begin > end) | (end > last)).any():
             raise self.nonsense()
         if self._unchecked:

@@ -77,12 +77,15 @@ def _spans(library: Library, cells: NDArray[np.intp]) -> tuple[Numbers, Numbers]
     begin, end = library.cells.begin[:, cells].ravel(), library.cells.end[:, cells].ravel()
     filled = end > begin
     begin, end = begin[filled], end[filled]
-    apart = begin[1:] != end[:-1]
-    if len(library.parts) > 1:
-        of_next = filled.reshape(len(library.parts), -1).sum(axis=1).cumsum()[:-1]  # the first span of each next part
-        apart[of_next[(of_next > 0) & (of_next < len(begin))] - 1] = True
-    last = apart.nonzero()[0]
-    return begin[np.concatenate([[0], last + 1])], end[np.concatenate([last, [len(end) - 1]])]
+    is_first, is_last = np.ones((2, len(begin)), bool)
+    np.not_equal(begin[1:], end[:-1], out=is_first[1:])
+    first = 0
+    for spans in filled.reshape(len(library.parts), -1).sum(axis=1).tolist():
+        if first < len(begin):
+            is_first[first] = True  # of its part
+        first += spans
+    is_last[:-1] = is_first[1:]
+    return begin[is_first], end[is_last]
 
 
 def _about(scores: Vector, count: int) -> NDArray[np.intp]:
