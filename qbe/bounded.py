@@ -1,7 +1,8 @@
-"""Reading what must be in memory as a whole, and comes from who knows where: never more than would fit."""
+"""Memory that does not grow with what is read: of what comes from who knows where, and of mapped files."""
 
 from __future__ import annotations
 
+import mmap
 from typing import BinaryIO
 
 from qbe.errors import QbeError
@@ -18,3 +19,9 @@ def read_whole(file: BinaryIO, name: str, error: type[QbeError]) -> bytes:
         if len(content) > MOST:
             raise error(f"{name}: over {MOST >> 20} MB, too much to take in at once")
     return bytes(content)
+
+
+def forget(mapped: mmap.mmap) -> None:
+    """Give back the memory of what has been read of a mapped file; it stays in the system's cache."""
+    if hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)

@@ -17,6 +17,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from qbe.bounded import forget
 from qbe.index.frame import Frame
 from qbe.index.library import Library
 from qbe.streams.records import Embedding, File, Vector
@@ -133,5 +134,4 @@ class Intake:
             vectors: NDArray[Any] = np.ndarray((self.count, len(frame.middle)), "<f4", self._map)
             part = slice(first, first + BUFFERED_ROWS)
             yield frame.seen(vectors[part if rows is None else rows[part]])
-            if hasattr(mmap, "MADV_DONTNEED"):  # what has been read stays in the system's cache, not in our memory
-                self._map.madvise(mmap.MADV_DONTNEED)
+            forget(self._map)

@@ -205,11 +205,6 @@ class Library:
             for first in range(0, part.rows, rows):
                 yield part.row + first, part.row + min(first + rows, part.rows), part.place + first
 
-    def forget(self) -> None:
-        """Give back the memory of what has been read; it stays in the system's cache."""
-        if hasattr(mmap, "MADV_DONTNEED"):
-            self.data.madvise(mmap.MADV_DONTNEED)
-
     def hours(self) -> float:
         """How much sound the files hold, up to the end of each one's last segment."""
         ends = self.block("files").all()[:, 0]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from qbe.bounded import forget
 from qbe.index.file import Budget
 from qbe.index.library import Library
 from qbe.index.near import tail_scores
@@ -34,7 +35,7 @@ class _Trial:
     def recall(self, library: Library, budget: int) -> float:
         """The share of the K best that are found; those tied with the last of them count."""
         matches = search(library, self.query, K, segments=True, skip=self.path.__eq__, budget=budget)
-        library.forget()
+        forget(library.data)
         return sum(match.score >= self.worst - TIED for match in matches) / K
 
 
@@ -65,7 +66,7 @@ def _worst(library: Library, queries: Vector, files: NDArray[np.int64]) -> Vecto
             column = scores[:, query]
             better = column[column > best[0, query]]
             best[:, query] = np.sort(np.concatenate([best[:, query], better]))[-K:]
-        library.forget()
+        forget(library.data)
     worst: Vector = best[0]
     return worst
 

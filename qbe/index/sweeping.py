@@ -33,7 +33,7 @@ def sweep(library: Library, queries: Vector, budget: int, count: int) -> Iterato
         hits.append((of[by], rows[at], scores[at, by]))
     for query, near in zip(queries, _by_query(library, hits, len(queries)), strict=True):
         best, _ = best_allowed(library, near, count, None)
-        if len(best.rows) < count:  # what is removed stood in the way of others
+        if library.removed is not None and len(best.rows) < count:  # what is removed stood in the way of others
             best = Scan(library, query, budget).best(count, None)
         yield best
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import mmap
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.audio.segmentation import SAMPLE_RATE
+from qbe.bounded import forget
 from qbe.errors import TrainingError
 from qbe.learn.settings import Balance
 from qbe.streams.records import Audio, Segment
@@ -48,8 +48,7 @@ class Corpus:
 
     def forget(self) -> None:
         """Give back the memory of pages that were read: else a long training holds the whole corpus."""
-        if hasattr(mmap, "MADV_DONTNEED"):
-            self.audio._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+        forget(self.audio._mmap)  # type: ignore[attr-defined]
 
     def held_out(self) -> NDArray[np.bool_]:
         """Which files are never trained on, [F]: one in twenty, the same ones whatever else is there."""

@@ -117,6 +117,11 @@ def timed(make: Callable[[], Any]) -> tuple[Any, float]:
     return make(), time.process_time() - began
 
 
+def first_of(at_once: Callable[[Vector], Any]) -> Callable[[Vector], Any]:
+    """The answer to one query [D] of what answers many."""
+    return lambda query: at_once(query[None])[0]
+
+
 def qbe_systems(rows: Rows, header: Header, trees: list[int], folder: Path) -> Iterator[System]:
     for count in trees:
         path = str(folder / "lib.idx")
@@ -135,12 +140,9 @@ def qbe_systems(rows: Rows, header: Header, trees: list[int], folder: Path) -> I
             def at_once(queries: Vector, library: Library = library, budget: int = budget) -> Any:
                 return [near.rows for near in nearest(library, library.frame.seen(queries), budget, K)]
 
-            def answer(query: Vector, at_once: Callable[[Vector], Any] = at_once) -> Any:
-                return at_once(query[None])[0]
-
             setting = f"{budget} candidates{stored.get(budget, '')}"
             size = os.path.getsize(path)
-            yield System(f"qbe, {count} tree(s)", setting, answer, build, size, at_once, numbers)
+            yield System(f"qbe, {count} tree(s)", setting, first_of(at_once), build, size, at_once, numbers)
         if count == 1:
             yield System("qbe", "exact", exact, build, os.path.getsize(path), numbers=numbers)
 
@@ -190,15 +192,12 @@ def hnswlib_systems(rows: Vector, folder: Path) -> Iterator[System]:
     index.save_index(str(folder / "hnsw"))
     for ef in (10, 20, 40, 80, 160, 320):
 
-        def answer(query: Vector, ef: int = ef) -> Any:
-            index.set_ef(ef)
-            return index.knn_query(query, K, num_threads=1)[0][0]
-
         def at_once(queries: Vector, ef: int = ef) -> Any:
             index.set_ef(ef)
             return index.knn_query(queries, K, num_threads=1)[0]
 
-        yield System("hnswlib M16", f"ef {ef}", answer, build, os.path.getsize(folder / "hnsw"), at_once)
+        size = os.path.getsize(folder / "hnsw")
+        yield System("hnswlib M16", f"ef {ef}", first_of(at_once), build, size, at_once)
 
 
 def faiss_systems(rows: Vector) -> Iterator[System]:
@@ -225,10 +224,7 @@ def faiss_systems(rows: Vector) -> Iterator[System]:
             def at_once(queries: Vector, index: Any = index) -> Any:
                 return index.search(queries, K)[1]
 
-            def answer(query: Vector, index: Any = index) -> Any:
-                return index.search(query[None], K)[1][0]
-
-            yield System(f"faiss {key}", setting, answer, build, size, at_once)
+            yield System(f"faiss {key}", setting, first_of(at_once), build, size, at_once)
 
 
 def usearch_systems(rows: Vector, folder: Path) -> Iterator[System]:
@@ -243,16 +239,13 @@ def usearch_systems(rows: Vector, folder: Path) -> Iterator[System]:
     index.save(str(folder / "usearch"))
     for expansion in (10, 20, 40, 80, 160, 320):
 
-        def answer(query: Vector, expansion: int = expansion) -> Any:
+        def answer(asked: Vector, expansion: int = expansion) -> Any:
+            """To one query [D], or to many [Q, D]."""
             index.expansion_search = expansion
-            return index.search(query, K, threads=1).keys
-
-        def at_once(queries: Vector, expansion: int = expansion) -> Any:
-            index.expansion_search = expansion
-            return index.search(queries, K, threads=1).keys
+            return index.search(asked, K, threads=1).keys
 
         size = os.path.getsize(folder / "usearch")
-        yield System("usearch f16", f"expansion {expansion}", answer, build, size, at_once)
+        yield System("usearch f16", f"expansion {expansion}", answer, build, size, answer)
 
 
 def measure(system: System, asked: Vector, queries: Vector, rows: Vector, truth: Vector) -> str:
