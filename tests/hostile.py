@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgpack
@@ -48,6 +49,11 @@ def a_socket(path: Path) -> None:
     server.close()
 
 
+def of_unknown_size(path: Path, size: int) -> None:
+    """As programs write it that write to a pipe."""
+    path.write_bytes(wav(size=size)[:44] + (noise(0.2) * 32767).astype("<i2").tobytes())
+
+
 # How to write each, and what is said of it.
 SOUNDS: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing.wav": (Path.absolute, "o such file"),
@@ -64,6 +70,7 @@ SOUNDS: dict[str, tuple[Callable[[Path], object], str]] = {
     "header only.wav": (lambda path: path.write_bytes(wav()[:44]), "no samples"),
     "half a header.wav": (lambda path: path.write_bytes(wav()[:30]), "not audio"),
     "1 GB.wav": (lambda path: path.write_bytes(wav(size=0x3FFFFFFF)), "truncated?"),
+    "4 GB.wav": (lambda path: path.write_bytes(wav(size=0xF0000000)), "truncated?"),
     "0 Hz.wav": (lambda path: path.write_bytes(wav(rate=0)), ""),
     "1 GHz.wav": (lambda path: path.write_bytes(wav(rate=1_000_000_000)), "sample rate 1000000000 Hz"),
     "no channels.wav": (lambda path: path.write_bytes(wav(channels=0)), "not audio"),
@@ -83,9 +90,7 @@ ODD_SOUNDS: dict[str, Callable[[Path], object]] = {
     "caf\udce9.wav": lambda path: write_sound(path, noise(0.2)),
     "new\nline.wav": lambda path: write_sound(path, noise(0.2)),
     "z" * 251 + ".wav": lambda path: write_sound(path, noise(0.2)),
-    "unknown size.wav": lambda path: path.write_bytes(
-        wav(size=0xFFFFFFFF)[:44] + noise(0.2).astype("<i2").tobytes() + b"\1\1"
-    ),
+    **{f"unknown size {size:x}.wav": partial(of_unknown_size, size=size) for size in (0x7FFFF000, 1 << 31, 0xFFFFFFFF)},
 }
 
 

@@ -19,7 +19,7 @@ from qbe.streams.records import MAX_RATE, MIN_RATE, Audio
 BLOCK_SECONDS = 2.0
 SHORTFALL_SECONDS = 0.5  # MP3 and Vorbis files may promise a little more than they hold
 SIZE_CLAIM = re.compile(r"\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")
-UNKNOWN_SIZE = 0x7FFF0000  # what a program writes into a header that goes down a pipe
+PIPED = 1 << 31, 1 << 16  # into a header that goes down a pipe programs write a multiple of the first, or a little less
 LONGEST = 1e9  # seconds; what lies beyond is a slip, and no number of samples
 
 # libsndfile's containers under the endings people give them; headerless "raw" cannot be recognised.
@@ -119,7 +119,7 @@ def _promised_frames(sound: soundfile.SoundFile) -> int:
     for line in sound.extra_info.splitlines():
         if match := SIZE_CLAIM.match(line):
             claimed, present = int(match[1]), int(match[2])
-            if 0 < present < claimed < UNKNOWN_SIZE:
+            if 0 < present < claimed and -claimed % PIPED[0] > PIPED[1]:
                 return round(frames * claimed / present)
     return frames
 

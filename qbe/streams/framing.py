@@ -214,19 +214,20 @@ class StreamReader:
         parts = _Few(MAX_LISTS)
         hooks = {"ext_hook": _unpack_array, "list_hook": parts, "object_hook": parts}
         unpacker = msgpack.Unpacker(**hooks, max_buffer_size=MAX_RECORD, **LIMITS)
-        fed = 0
+        fed = whole = 0
         try:
             while chunk := read(CHUNK):
                 fed += len(chunk)
                 unpacker.feed(chunk)
                 for fields in unpacker:
+                    whole = unpacker.tell()  # which, later, counts what there is of a record that is cut too
                     parts.left = parts.most
                     yield unpack(fields)
         except QbeError:
             raise
         except Exception:  # msgpack raises a dozen unrelated kinds for damaged bytes
             raise StreamError(f"the stream is damaged near byte {unpacker.tell()}; is it a qbe stream?") from None
-        if unpacker.tell() != fed:
+        if whole != fed:
             raise StreamError("the stream is cut in the middle of a record; nothing of it is used")
 
     def segments(self) -> Iterator[Segment]:
