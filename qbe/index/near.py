@@ -15,6 +15,7 @@ from qbe.index.parts import UNIT
 from qbe.streams.records import Vector
 
 WIDENED = 4
+GROUPED = 8
 SPARE_CELLS, SPARE = 8, 1.25  # more are put in order than cells of average size would be needed
 
 Allowed = Callable[[NDArray[np.integer[Any]]], NDArray[np.bool_]]
@@ -52,11 +53,16 @@ def tail_scores(kept: NDArray[np.int16], tails: Vector) -> Vector:
 
 
 def highest(scores: Vector, count: int) -> NDArray[np.intp]:
-    """Where the `count` highest are and those tied with the last of them, or all, ascending."""
-    if count >= len(scores):
+    """Where the `count` highest are and a few more, or all, ascending.
+
+    No fewer scores than groups of scores reach what the best of a group is, if these are put in order.
+    """
+    groups = len(scores) // GROUPED
+    if count >= groups:
         return np.arange(len(scores))
-    least = np.partition(scores, len(scores) - count)[-count]  # twice as fast as argpartition
-    return np.flatnonzero(scores >= least)
+    best = scores[: groups * GROUPED].reshape(GROUPED, groups).max(axis=0)
+    best.partition(groups - count)
+    return (scores >= best[groups - count]).nonzero()[0]
 
 
 def best_allowed(library: Library, near: Near, count: int, allowed: Allowed | None) -> tuple[Near, int]:
@@ -67,8 +73,10 @@ def best_allowed(library: Library, near: Near, count: int, allowed: Allowed | No
     """
     tried = count
     while True:
-        best = near[highest(near.scores, tried)]
-        best = best[np.argsort(-best.scores, kind="stable")]
+        at = highest(near.scores, tried)
+        best = near[at.take(np.argsort(-near.scores.take(at), kind="stable"))]
+        if library.removed is None and allowed is None:
+            return best[:count], 0
         at = _answering(library, best.rows, allowed)[:count]
         if len(at) == count or tried >= len(near.rows):
             return best[at], int(at[-1]) + 1 - len(at) if len(at) else len(best.rows)
@@ -77,8 +85,6 @@ def best_allowed(library: Library, near: Near, count: int, allowed: Allowed | No
 
 def _answering(library: Library, rows: Numbers, allowed: Allowed | None) -> NDArray[np.intp]:
     """Where rows are that may answer."""
-    if library.removed is None and allowed is None:
-        return np.arange(len(rows))
     files = library.segments_of(rows)[:, 0]
     may = np.ones(len(rows), bool) if library.removed is None else ~library.removed[files]
     if allowed is not None:

@@ -78,12 +78,16 @@ class Pages:
         begin, end = self._found(begin, end)
         return [self._array[at:after] for at, after in zip(begin.tolist(), end.tolist(), strict=True)]
 
-    def copied(self, begin: Numbers, end: Numbers) -> Any:
-        """The rows of many spans in one array."""
-        begin, end = self._found(begin, end)
+    def copied(self, begin: Numbers, end: Numbers) -> tuple[Numbers, NDArray[Any]]:
+        """The rows of many spans in one array, and their numbers."""
         lengths = end - begin
         until = lengths.cumsum()
-        return self._array.take(np.arange(until[-1]) + np.repeat(end - until, lengths), axis=0)
+        numbers = np.repeat(end - until, lengths)
+        numbers += np.arange(until[-1])
+        if len(self._blocks) == 1:
+            return numbers, self.rows(numbers)
+        at, _ = self._found(begin, end)
+        return numbers, self._array.take(numbers + np.repeat(at - begin, lengths), axis=0)
 
     def _found(self, begin: Numbers, end: Numbers) -> tuple[Numbers, Numbers]:
         """Where many spans lie in the array, when they have been checked."""

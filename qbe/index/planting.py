@@ -8,6 +8,7 @@ borders to where they lie midway between the centres of neighbours.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from qbe.streams.records import Vector
 
-CELL_ROWS = 128  # on average
+CELL_ROWS = 64  # on average, at least
+CELLS = 6  # times the square root of the rows, at most: with more it takes longer to rank them than rows are saved
 MOST_CELLS = 1 << 14
 LEAST_ROWS = 4096  # of fewer, all are compared: a single cell
 MEANS_ROWS = 512  # a node's means are taken over so many of its rows
@@ -30,7 +32,7 @@ Rows = NDArray[np.intp]
 
 def cells_for(rows: int) -> int:
     """Into how many cells a tree divides so many rows."""
-    return 1 if rows < LEAST_ROWS else min(rows // CELL_ROWS, MOST_CELLS)
+    return 1 if rows < LEAST_ROWS else min(rows // CELL_ROWS, CELLS * math.isqrt(rows), MOST_CELLS)
 
 
 def plant(sample: Vector, cells: int, rng: np.random.Generator) -> Vector:

@@ -7,14 +7,13 @@ from numpy.typing import NDArray
 
 from qbe.index.library import Library
 from qbe.index.near import WIDENED, Allowed, Near, best_allowed, cells_to_order, highest, nearness, tail_scores
-from qbe.index.pages import Numbers
 from qbe.streams.records import Vector
 
 RESCORED = 1 / 6  # of the places, those whose heads score best get their tails compared too, but
 LEAST_RESCORED = 200  # at least, and
 RESCORED_PER_ROW = 4  # times as many as rows are wanted
-GATHERED = 48  # rows: spans of fewer are copied together, as each product takes a microsecond or two
-SAMPLE = 512  # scores, to learn about how much must be reached
+COPIED = 256  # cells at a time: one product of all their rows takes less than one of each cell's where it lies
+SAMPLE = 256  # scores, to learn about how much must be reached
 PASSED = 1 / 8  # as large a share of these may belong to files that do not count
 
 
@@ -27,19 +26,14 @@ class Scan:
     def __init__(self, library: Library, query: Vector, budget: int) -> None:
         self._library = library
         head, self._tail = query[: library.head_dimensions], query[library.head_dimensions :]
-        begin, end = _spans(library, _nearest_cells(library, query, budget))
-        is_short = end - begin < GATHERED
-        if is_short.any():
-            order = np.argsort(is_short, kind="stable")
-            begin, end = begin[order], end[order]
-        self._last = (end - begin).cumsum()
-        self._shift = end - self._last  # from a place in the scores to one in the heads
-        whole, heads, last = len(begin) - np.count_nonzero(is_short), library.block("heads"), [0, *self._last.tolist()]
-        self.scores = np.empty(last[-1], np.float32)
-        for span, first, after in zip(heads.spans(begin[:whole], end[:whole]), last, last[1:], strict=False):
-            np.dot(span, head, out=self.scores[first:after])
-        if whole < len(begin):
-            self.scores[last[whole] :] = heads.copied(begin[whole:], end[whole:]) @ head
+        cells, heads = _nearest_cells(library, query, budget), library.block("heads")
+        begin, end = (spans.take(cells, axis=1).ravel() for spans in (library.cells.begin, library.cells.end))
+        places, scores = [], []
+        for first in range(0, len(begin), COPIED):
+            of_spans, rows = heads.copied(begin[first : first + COPIED], end[first : first + COPIED])
+            places.append(of_spans)
+            scores.append(rows @ head)
+        self._places, self.scores = np.concatenate(places), np.concatenate(scores)
 
     def best(self, count: int, allowed: Allowed | None) -> Near:
         """The `count` best rows that are allowed, or all there are, best first. allowed : as for `best_allowed`"""
@@ -51,8 +45,7 @@ class Scan:
             most *= WIDENED
 
     def _rescored(self, places: NDArray[np.intp]) -> Near:
-        rows = self._library.rows_at(places + self._shift[self._last.searchsorted(places, "right")])
-        scores = self.scores[places]
+        rows, scores = self._library.rows_at(self._places.take(places)), self.scores.take(places)
         if self._library.trees > 1:
             rows, first = np.unique(rows, return_index=True)
             scores = scores[first]
@@ -61,7 +54,7 @@ class Scan:
 
 
 def _nearest_cells(library: Library, query: Vector, budget: int) -> NDArray[np.intp]:
-    """That together hold `budget` places, or all; in their order in the file."""
+    """Those that together hold `budget` places, or all; in their order in the file."""
     near, sizes = nearness(library, query), library.cells.sizes
     for count in (cells_to_order(library, budget), len(sizes)):
         cells = highest(near, count)
@@ -69,23 +62,7 @@ def _nearest_cells(library: Library, query: Vector, budget: int) -> NDArray[np.i
         held = sizes[cells].cumsum()
         if held[-1] >= budget:
             break
-    return np.sort(cells[: held.searchsorted(budget) + 1])
-
-
-def _spans(library: Library, cells: NDArray[np.intp]) -> tuple[Numbers, Numbers]:
-    """Where in the heads some cells begin and end in all parts. Cells of a part that touch are one span."""
-    begin, end = library.cells.begin[:, cells].ravel(), library.cells.end[:, cells].ravel()
-    filled = end > begin
-    begin, end = begin[filled], end[filled]
-    is_first, is_last = np.ones((2, len(begin)), bool)
-    np.not_equal(begin[1:], end[:-1], out=is_first[1:])
-    first = 0
-    for spans in filled.reshape(len(library.parts), -1).sum(axis=1).tolist():
-        if first < len(begin):
-            is_first[first] = True  # of its part
-        first += spans
-    is_last[:-1] = is_first[1:]
-    return begin[is_first], end[is_last]
+    return cells[: held.searchsorted(budget) + 1]
 
 
 def _about(scores: Vector, count: int) -> NDArray[np.intp]:
@@ -94,4 +71,4 @@ def _about(scores: Vector, count: int) -> NDArray[np.intp]:
     wanted = -(-count * len(sample) // len(scores))
     if wanted >= len(sample):
         return np.arange(len(scores))
-    return np.flatnonzero(scores >= np.partition(sample, -wanted)[-wanted])
+    return (scores >= np.partition(sample, -wanted)[-wanted]).nonzero()[0]
