@@ -14,7 +14,7 @@ from qbe.index.scanning import Scan
 from qbe.index.sweeping import sweep
 from qbe.streams.records import Vector
 
-SHARED = 4  # queries that ask for a cell, on average, from which on sweeping is quicker
+SHARED = 3  # queries that ask for a cell, on average, from which on sweeping is quicker
 NEARNESSES = 1 << 24  # of queries and cells, at a time
 MOST_SWEPT = 4096  # queries at a time
 

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from qbe.index.library import Library
 from qbe.index.pages import Numbers
-from qbe.index.parts import UNIT
 from qbe.streams.records import Vector
 
 WIDENED = 4
-GROUPED = 8
+GROUPED = 8  # scores; to put the best of each group in order takes a fraction of the time that all would
 SPARE_CELLS, SPARE = 8, 1.25  # more are put in order than cells of average size would be needed
 
 Allowed = Callable[[NDArray[np.integer[Any]]], NDArray[np.bool_]]
@@ -46,23 +45,18 @@ def cells_to_order(library: Library, budget: int) -> int:
     return min(cells, SPARE_CELLS + int(SPARE * budget * cells / (library.rows * library.trees)))
 
 
-def tail_scores(kept: NDArray[np.int16], tails: Vector) -> Vector:
-    """What tails that are kept so [n, D - H] add to the cosines with queries of these tails, [D - H] or [D - H, Q]."""
-    scores: Vector = kept.astype(np.float32) @ (tails * np.float32(UNIT))
-    return scores
+def highest(scores: Vector, count: int) -> NDArray[np.bool_]:
+    """Whether they are the `count` highest of [..., C] scores or a few more, or all.
 
-
-def highest(scores: Vector, count: int) -> NDArray[np.intp]:
-    """Where the `count` highest are and a few more, or all, ascending.
-
-    No fewer scores than groups of scores reach what the best of a group is, if these are put in order.
+    As many scores as there are groups of scores, at least, reach what is, of the best of each group, the count-th.
     """
-    groups = len(scores) // GROUPED
+    groups = scores.shape[-1] // GROUPED
     if count >= groups:
-        return np.arange(len(scores))
-    best = scores[: groups * GROUPED].reshape(GROUPED, groups).max(axis=0)
-    best.partition(groups - count)
-    return (scores >= best[groups - count]).nonzero()[0]
+        return np.ones(scores.shape, bool)
+    best = scores[..., : groups * GROUPED].reshape(*scores.shape[:-1], GROUPED, groups).max(axis=-2)
+    best.partition(groups - count, axis=-1)
+    is_high: NDArray[np.bool_] = scores >= best[..., groups - count, None]
+    return is_high
 
 
 def best_allowed(library: Library, near: Near, count: int, allowed: Allowed | None) -> tuple[Near, int]:
@@ -73,7 +67,7 @@ def best_allowed(library: Library, near: Near, count: int, allowed: Allowed | No
     """
     tried = count
     while True:
-        at = highest(near.scores, tried)
+        at = highest(near.scores, tried).nonzero()[0]
         best = near[at.take(np.argsort(-near.scores.take(at), kind="stable"))]
         if library.removed is None and allowed is None:
             return best[:count], 0

@@ -18,6 +18,15 @@ from qbe.index.file import Block
 Numbers = NDArray[np.int64]
 
 
+def numbers_of(begin: Numbers, end: Numbers) -> Numbers:
+    """All numbers in many spans, one span after the other."""
+    lengths = end - begin
+    until = lengths.cumsum()
+    numbers = np.repeat(end - until, lengths)
+    numbers += np.arange(until[-1])
+    return numbers
+
+
 class Pages:
     """Blocks of equal rows that are read as one, and which of their pages have been found whole.
 
@@ -80,14 +89,11 @@ class Pages:
 
     def copied(self, begin: Numbers, end: Numbers) -> tuple[Numbers, NDArray[Any]]:
         """The rows of many spans in one array, and their numbers."""
-        lengths = end - begin
-        until = lengths.cumsum()
-        numbers = np.repeat(end - until, lengths)
-        numbers += np.arange(until[-1])
+        numbers = numbers_of(begin, end)
         if len(self._blocks) == 1:
             return numbers, self.rows(numbers)
         at, _ = self._found(begin, end)
-        return numbers, self._array.take(numbers + np.repeat(at - begin, lengths), axis=0)
+        return numbers, self._array.take(numbers + np.repeat(at - begin, end - begin), axis=0)
 
     def _found(self, begin: Numbers, end: Numbers) -> tuple[Numbers, Numbers]:
         """Where many spans lie in the array, when they have been checked."""
