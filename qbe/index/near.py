@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from qbe.index.library import Library
 from qbe.index.pages import Numbers
+from qbe.index.parts import UNIT
 from qbe.streams.records import Vector
 
 WIDENED = 4
@@ -43,6 +44,12 @@ def cells_to_order(library: Library, budget: int) -> int:
     """How many cells hold `budget` places unless they are rather small."""
     cells = len(library.cells.sizes)
     return min(cells, SPARE_CELLS + int(SPARE * budget * cells / (library.rows * library.trees)))
+
+
+def tail_scores(kept: NDArray[np.int16], tails: Vector) -> Vector:
+    """What tails that are kept so [n, D - H] add to the cosines with queries of these tails, [D - H] or [D - H, Q]."""
+    scores: Vector = kept.astype(np.float32) @ (tails * np.float32(UNIT))
+    return scores
 
 
 def highest(scores: Vector, count: int) -> NDArray[np.bool_]:

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.index.library import Library
-from qbe.index.near import WIDENED, Allowed, Near, best_allowed, cells_to_order, highest, nearness
-from qbe.index.parts import UNIT
+from qbe.index.near import WIDENED, Allowed, Near, best_allowed, cells_to_order, highest, nearness, tail_scores
 from qbe.streams.records import Vector
 
 RESCORED = 1 / 6  # of the places, those whose heads score best get their tails compared too, but
@@ -26,8 +25,7 @@ class Scan:
 
     def __init__(self, library: Library, query: Vector, budget: int) -> None:
         self._library = library
-        head, tail = query[: library.head_dimensions], query[library.head_dimensions :]
-        self._tail = tail * np.float32(UNIT)
+        head, self._tail = query[: library.head_dimensions], query[library.head_dimensions :]
         cells, heads = _nearest_cells(library, query, budget), library.block("heads")
         begin, end = (spans.take(cells, axis=1).ravel() for spans in (library.cells.begin, library.cells.end))
         places, scores = [], []
@@ -51,21 +49,20 @@ class Scan:
         if self._library.trees > 1:
             rows, first = np.unique(rows, return_index=True)
             scores = scores[first]
-        scores += self._library.block("tails").rows(rows).astype(np.float32) @ self._tail
+        scores += tail_scores(self._library.block("tails").rows(rows), self._tail)
         return Near(rows, scores)
 
 
 def _nearest_cells(library: Library, query: Vector, budget: int) -> NDArray[np.intp]:
-    """Those that together hold `budget` places, or all; in their order in the file."""
+    """Those that together hold `budget` places, or all."""
     near, sizes = nearness(library, query), library.cells.sizes
     for count in (cells_to_order(library, budget), len(sizes)):
-        cells = highest(near, count).nonzero()[0]
+        cells: NDArray[np.intp] = highest(near, count).nonzero()[0]
         cells = cells[np.argsort(-near[cells])]
         held = sizes[cells].cumsum()
         if held[-1] >= budget:
             break
-    needed: NDArray[np.intp] = cells[: held.searchsorted(budget) + 1]
-    return needed
+    return cells[: held.searchsorted(budget) + 1]
 
 
 def _about(scores: Vector, count: int) -> NDArray[np.intp]:
