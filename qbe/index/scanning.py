@@ -57,7 +57,7 @@ def _nearest_cells(library: Library, query: Vector, budget: int) -> NDArray[np.i
     """Those that together hold `budget` places, or all."""
     near, sizes = nearness(library, query), library.cells.sizes
     for count in (cells_to_order(library, budget), len(sizes)):
-        cells: NDArray[np.intp] = highest(near, count).nonzero()[0]
+        cells = highest(near, count).nonzero()[0]
         cells = cells[np.argsort(-near[cells])]
         held = sizes[cells].cumsum()
         if held[-1] >= budget:
@@ -71,4 +71,5 @@ def _about(scores: Vector, count: int) -> NDArray[np.intp]:
     wanted = -(-count * len(sample) // len(scores))
     if wanted >= len(sample):
         return np.arange(len(scores))
-    return (scores >= np.partition(sample, -wanted)[-wanted]).nonzero()[0]
+    is_high: NDArray[np.bool_] = scores >= np.partition(sample, -wanted)[-wanted]
+    return is_high.nonzero()[0]
