@@ -6,18 +6,16 @@ plant each tree on, all to assign them to cells, and all in the order of the cel
 
 from __future__ import annotations
 
-import mmap
+import os
 import tempfile
 from array import array
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.bounded import forget
 from qbe.index.frame import Frame
 from qbe.index.library import Library
 from qbe.streams.records import Embedding, File, Vector
@@ -123,15 +121,20 @@ class Intake:
         for at in range(0, len(rows), BUFFERED_ROWS):
             self._spill(library.frame.given(library.vectors(rows[at : at + BUFFERED_ROWS])))
 
-    @cached_property
-    def _map(self) -> mmap.mmap:
-        self._file.flush()
-        return mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-
     def seen(self, frame: Frame, rows: NDArray[np.intp] | None = None) -> Iterator[Vector]:
         """The vectors in a frame, in arrays [n, K]: those of the given rows, or all. Nothing is added after this."""
+        self._file.flush()
         for first in range(0, self.count if rows is None else len(rows), BUFFERED_ROWS):
-            vectors: NDArray[Any] = np.ndarray((self.count, len(frame.middle)), "<f4", self._map)
             part = slice(first, first + BUFFERED_ROWS)
-            yield frame.seen(vectors[part if rows is None else rows[part]])
-            forget(self._map)
+            yield frame.seen(self._read(range(*part.indices(self.count)) if rows is None else rows[part]))
+
+    def _read(self, rows: range | NDArray[np.intp]) -> Vector:
+        """Not through a map: of a large file, the memory of all that rows far apart lie in would count as this
+        program's."""
+        dimension = len(self.total)
+        size = 4 * dimension
+        if isinstance(rows, range):
+            content = os.pread(self._file.fileno(), size * len(rows), size * rows.start)
+        else:
+            content = b"".join([os.pread(self._file.fileno(), size, size * row) for row in rows.tolist()])
+        return np.frombuffer(content, "<f4").reshape(len(rows), dimension)
