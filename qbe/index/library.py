@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qbe.errors import LibraryError, display
 from qbe.index.file import Block, Footer, map_file, read_commit
 from qbe.index.frame import Frame
-from qbe.index.pages import Numbers, Pages
+from qbe.index.pages import Numbers, Pages, numbers_of
 from qbe.index.parts import UNIT, Part, is_complete
 from qbe.streams.records import Vector
 
@@ -150,9 +150,8 @@ class Library:
         if not ((begin >= 0) & (begin <= end) & (end <= self._rows[number])).all():
             raise table.nonsense()
         lengths, part_row = end - begin, self._first_rows[number]
-        first = lengths.cumsum() - lengths
-        places = np.arange(lengths.sum()) + np.repeat(part_row + begin - first, lengths)
-        return self.block("file_rows").rows(places).astype(np.int64) + np.repeat(part_row, lengths), first
+        rows = self.block("file_rows").rows(numbers_of(begin + part_row, end + part_row)).astype(np.int64)
+        return rows + np.repeat(part_row, lengths), lengths.cumsum() - lengths
 
     def rows_by_file(self) -> tuple[Numbers, Numbers]:
         """All rows, file by file, and where in them each file that has any begins."""

@@ -21,9 +21,8 @@ Numbers = NDArray[np.int64]
 def numbers_of(begin: Numbers, end: Numbers) -> Numbers:
     """All numbers in many spans, one span after the other."""
     lengths = end - begin
-    until = lengths.cumsum()
-    numbers = np.repeat(end - until, lengths)
-    numbers += np.arange(until[-1])
+    numbers = np.repeat(end - lengths.cumsum(), lengths)
+    numbers += np.arange(len(numbers))
     return numbers
 
 
@@ -51,6 +50,8 @@ class Pages:
         self._first_page = [0, *accumulate(block.pages for block in blocks)]
         self._by_block = np.array([self.first[:-1], self._moves, self._first_page[:-1], self.first[1:]])
         self._begins = self._by_block[0, 1:]  # of all blocks but the first
+        self._rows_moved = self._by_block[1].copy()
+        self._pages_moved = (self._by_block[2] << self._bits) - self._by_block[0]  # a page's number, in rows
         self._sums = np.concatenate([self._stored_sums(block) for block in blocks])
         self._states = bytearray(len(self._sums))  # 1: found whole; `find` is many times as fast as NumPy on so few
         self._whole = np.frombuffer(self._states, bool)
@@ -87,14 +88,6 @@ class Pages:
         begin, end = self._found(begin, end)
         return [self._array[at:after] for at, after in zip(begin.tolist(), end.tolist(), strict=True)]
 
-    def copied(self, begin: Numbers, end: Numbers) -> tuple[Numbers, NDArray[Any]]:
-        """The rows of many spans in one array, and their numbers."""
-        numbers = numbers_of(begin, end)
-        if len(self._blocks) == 1:
-            return numbers, self.rows(numbers)
-        at, _ = self._found(begin, end)
-        return numbers, self._array.take(numbers + np.repeat(at - begin, end - begin), axis=0)
-
     def _found(self, begin: Numbers, end: Numbers) -> tuple[Numbers, Numbers]:
         """Where many spans lie in the array, when they have been checked."""
         of_blocks: Any = self._by_block[:, 0]
@@ -118,10 +111,9 @@ class Pages:
                     self._check_pages(rows >> self._bits)
                 return self._array.take(rows, axis=0)  # twice as fast as by brackets
             block = self._begins.searchsorted(rows, "right")
-            first, moves, page, _ = self._by_block
             if self._unchecked:
-                self._check_pages(page.take(block) + (rows - first.take(block) >> self._bits))
-            return self._array.take(rows + moves.take(block), axis=0)
+                self._check_pages(rows + self._pages_moved.take(block) >> self._bits)
+            return self._array.take(rows + self._rows_moved.take(block), axis=0)
         except IndexError:
             raise self.nonsense() from None
 

@@ -7,12 +7,13 @@ from numpy.typing import NDArray
 
 from qbe.index.library import Library
 from qbe.index.near import WIDENED, Allowed, Near, best_allowed, cells_to_order, highest, nearness, tail_scores
+from qbe.index.pages import numbers_of
 from qbe.streams.records import Vector
 
 RESCORED = 1 / 6  # of the places, those whose heads score best get their tails compared too, but
 LEAST_RESCORED = 200  # at least, and
 RESCORED_PER_ROW = 4  # times as many as rows are wanted
-COPIED = 256  # cells at a time: one product of all their rows takes less than one of each cell's where it lies
+COPIED = 1 << 15  # rows at a time: one product of all takes less than one of each cell's where it lies
 SAMPLE = 256  # scores, to learn about how much must be reached
 PASSED = 1 / 8  # as large a share of these may belong to files that do not count
 
@@ -28,12 +29,11 @@ class Scan:
         head, self._tail = query[: library.head_dimensions], query[library.head_dimensions :]
         cells, heads = _nearest_cells(library, query, budget), library.block("heads")
         begin, end = (spans.take(cells, axis=1).ravel() for spans in (library.cells.begin, library.cells.end))
-        places, scores = [], []
-        for first in range(0, len(begin), COPIED):
-            of_spans, rows = heads.copied(begin[first : first + COPIED], end[first : first + COPIED])
-            places.append(of_spans)
-            scores.append(rows @ head)
-        self._places, self.scores = np.concatenate(places), np.concatenate(scores)
+        self._places = numbers_of(begin, end)
+        self.scores = np.empty(len(self._places), np.float32)
+        for first in range(0, len(self.scores), COPIED):
+            part = slice(first, first + COPIED)
+            np.dot(heads.rows(self._places[part]), head, out=self.scores[part])
 
     def best(self, count: int, allowed: Allowed | None) -> Near:
         """The `count` best rows that are allowed, or all there are, best first. allowed : as for `best_allowed`"""
