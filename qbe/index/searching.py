@@ -19,7 +19,8 @@ COSINES = 1 << 22  # held at a time
 QUERY_SEGMENTS = 64  # compared with ROWS rows at a time
 SPARE = 16  # rows compared exactly beyond the results, as rounding may have moved them down
 LISTED = 100  # rows whose files are compared whole, for every segment of a query, or
-LISTED_PER_RESULT = 2
+LISTED_PER_RESULT = 2  # or
+LISTED_SHARE = 1 / 32  # of the rows that are compared
 COMPARED = 16  # files at a time
 SEEDS = 2048  # rows scored to learn how good an answer must be
 WIDENED = 4
@@ -198,7 +199,7 @@ def _cosines(library: Library, query: Vector, rows: Rows) -> Iterator[Vector]:
 
 def _near_files(questions: Sequence[_Question], budget: int) -> Iterator[list[Match]]:
     """What a list lacks is taken to be no better than the last in it: so the lists bound the files' scores."""
-    count = max(LISTED, LISTED_PER_RESULT * questions[0].k)
+    count = max(LISTED, LISTED_PER_RESULT * questions[0].k, int(LISTED_SHARE * budget))
     for question, lists in zip(questions, _near(questions, budget, count, count // 2), strict=True):
         segments = question.library.segments_of(np.concatenate([near.rows for near in lists]))
         files, number = np.unique(segments[:, 0], return_inverse=True)
