@@ -84,10 +84,11 @@ class Audition:
         for item in self._deformed(sources):
             write_wav(out, item.sound, self._blocks(item))
 
-    def write(self, sources: list[Source], output: str, on_turn: Callable[[int], None] = lambda _: None) -> None:
+    def write(self, sources: list[Source], output: str, on_turn: Callable[[int, float], None]) -> None:
         """Write to a file, or into a folder (one that is there, or a name that ends in a slash) under telling names.
 
-        on_turn : called when a source's turn comes, with how many are through
+        on_turn : called when a source's turn comes, with how many are through and how many seconds were written, and
+            in the end
         UsageError where an input would be overwritten, or several sounds would go into one file.
         """
         is_folder = os.path.isdir(output) or output.endswith("/")
@@ -98,12 +99,20 @@ class Audition:
         if is_folder:
             os.makedirs(output, exist_ok=True)
         taken: set[bytes] = set()
-        for item in self._deformed(sources, on_turn):
+        seconds = 0.0
+
+        def turn(through: int) -> None:
+            on_turn(through, seconds)
+
+        for item in self._deformed(sources, turn):
             path = self._name(item, os.fsencode(output), taken) if is_folder else os.fsencode(output)
-            if any(isinstance(source, bytes) and same_file(source, path) for source in sources):
+            is_there = os.path.exists(path)
+            if is_there and any(isinstance(source, bytes) and same_file(source, path) for source in sources):
                 raise UsageError(f"{display(path)}: is an input: choose another name")
             write_file(path, item.sound, self._blocks(item))
             taken.add(path)
+            seconds += item.sound.frames / item.sound.sample_rate
+        turn(len(sources))
 
     def _name(self, item: Deformed, folder: bytes, taken: set[bytes]) -> bytes:
         """In the folder: the sound's name and what was done to it. Of a.wav and a.mp3, the second keeps its ending."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from qbe.cli.app import FilesFrom, Inputs, NullNames, Quiet, command
 from qbe.cli.help import Command
 from qbe.cli.inputs import sound_files, stdin, whole_stdin
 from qbe.cli.outputs import Report, is_terminal, say, stdout_stream
-from qbe.cli.progress import progress
+from qbe.cli.progress import heard, progress
 
 if TYPE_CHECKING:
     from qbe.audio.chain import Step, Tell
@@ -80,8 +81,11 @@ def deform(
         paths = [io.BytesIO(whole_stdin())]
     audition = Audition(steps, seed, limit=limit, report=report, warn=say, tell=tell)
     if output is not None:
+        began = time.monotonic()
         with progress("deform", len(paths), quiet=quiet) as update:
-            audition.write(paths, output, lambda done: update(done, f"{done} of {len(paths)} files"))
+            audition.write(
+                paths, output, lambda through, seconds: update(through, heard(through, len(paths), seconds, began))
+            )
     elif is_terminal():
         audition.play(paths)
     else:

@@ -82,6 +82,15 @@ def _is_fed() -> bool:
     return sys.stdin is not None and stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode)
 
 
+def heard(through: int, files: int | None, seconds: float, began: float) -> str:
+    """How many files are through, how many hours they are, and how fast they came.
+
+    files : how many there will be; None: unknown; began : on the monotonic clock
+    """
+    of, speed = "" if files is None else f" of {files}", seconds / max(1e-3, time.monotonic() - began)
+    return f"{through}{of} files, {seconds / 3600:.2f} h, {speed:.0f}x real time"
+
+
 def watched(records: Iterable[Record], sample_rate: int, update: Update, files: int | None = None) -> Iterator[Record]:
     """The same records; on the way, how many files and hours they are, and how fast they come.
 
@@ -92,10 +101,7 @@ def watched(records: Iterable[Record], sample_rate: int, update: Update, files: 
     every = EVERY if files is not None or not _is_fed() else float("inf")
 
     def tell(through: int) -> None:
-        seconds = samples / sample_rate
-        speed = seconds / max(1e-3, time.monotonic() - began)
-        of = "" if files is None else f" of {files}"
-        update(through, f"{through}{of} files, {seconds / 3600:.2f} h, {speed:.0f}x real time")
+        update(through, heard(through, files, samples / sample_rate, began))
 
     for record in records:
         if record.path != path:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def search(
     library: Annotated[str, typer.Argument(metavar="LIBRARY")],
     queries: Annotated[
-        list[str] | None, typer.Argument(metavar="[QUERY]...", help="Sounds; '-': audio or a stream on stdin.")
+        list[str] | None, typer.Argument(metavar="[QUERY]...", help="Sounds, folders; '-': audio or a stream on stdin.")
     ] = None,
     k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="How many results.")] = 10,
     like: Annotated[list[str] | None, typer.Option(metavar="SOUND", help="A sound to be near.  [repeatable]")] = None,
@@ -117,12 +117,15 @@ def _budget(library: Library, candidates: int | None, recall: float | None, exac
 def _each(
     reader: QueryReader, names: list[str], start: float, duration: float | None, report: Report
 ) -> Iterator[list[Query]]:
-    """The query in each sound, or those in a stream; what cannot be read is reported."""
+    """The query in each sound, or those in a stream, folders walked; what cannot be read is reported."""
+    from qbe.audio.reading import find_audio
+
     for name in names:
-        try:
-            yield _read(reader, name, start, duration)
-        except QbeError as error:
-            report(error)
+        for path in [b"-"] if name == "-" else find_audio([os.fsencode(name)], report):
+            try:
+                yield _read(reader, path, start, duration)
+            except QbeError as error:
+                report(error)
 
 
 def _blended(
@@ -130,14 +133,16 @@ def _blended(
 ) -> Iterator[list[Query]]:
     from qbe.queries import blend
 
-    like, unlike = ([query for name in names or [] for query in _read(reader, name)] for names in (likes, unlikes))
+    like, unlike = (
+        [query for name in names or [] for query in _read(reader, os.fsencode(name))] for names in (likes, unlikes)
+    )
     yield [blend(like, unlike, weight)]
 
 
-def _read(reader: QueryReader, name: str, start: float = 0.0, duration: float | None = None) -> list[Query]:
-    if name == "-":
+def _read(reader: QueryReader, path: bytes, start: float = 0.0, duration: float | None = None) -> list[Query]:
+    if path == b"-":
         return reader.from_stream(io.BytesIO(whole_stdin()), start, duration)
-    return [reader.from_sound(os.fsencode(name), start, duration)]
+    return [reader.from_sound(path, start, duration)]
 
 
 def _play(library: Library, matches: list[Match]) -> None:

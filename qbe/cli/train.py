@@ -17,7 +17,7 @@ import typer
 from qbe.cli.app import FilesFrom, Inputs, NullNames, Quiet, command
 from qbe.cli.inputs import sound_files, stdin
 from qbe.cli.outputs import Output, Report, say
-from qbe.cli.progress import progress
+from qbe.cli.progress import progress, watched
 from qbe.cli.tables import clock
 from qbe.errors import UsageError
 
@@ -194,16 +194,10 @@ class _Sounds:
         return decode_once(paths, cache, partial(self._cut, paths), self.report, self.tell)
 
     def _cut(self, paths: list[bytes], on_error: OnError) -> Iterator[Segment]:
-        from qbe.audio.segmentation import WINDOW, segments
+        from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, segments
 
         with progress("decode", len(paths), quiet=self.quiet) as update:
-
-            def counted() -> Iterator[bytes]:
-                for done, path in enumerate(paths):
-                    update(done, f"{done} of {len(paths)} files")
-                    yield path
-
-            yield from segments(counted(), on_error, hop=WINDOW)
+            yield from watched(segments(paths, on_error, hop=WINDOW), SAMPLE_RATE, update, len(paths))
 
     def stream(self) -> Iterable[Segment]:
         """Segments from stdin. UsageError where they are of another rate."""

@@ -99,7 +99,15 @@ def test_several_queries_in_blocks_and_one_that_is_bad(folder: Path) -> None:
     done = sh(f"qbe search lib.idx '{QUERIES}/stream.ogg' none.wav '{QUERIES}/laser.wav' -k 2", folder)
     assert done.returncode == 2
     assert [Path(row[4]).name for row in rows(done)] == ["stream.ogg"] * 2 + ["laser.wav"] * 2
-    assert said(done) == ["qbe: none.wav: No such file or directory"]
+    assert said(done) == ["qbe: none.wav: no such file or folder"]
+
+
+def test_a_folder_is_as_many_queries_as_it_has_sounds(folder: Path) -> None:
+    done = sh("qbe search lib.idx sounds/doors -k 2", folder)
+    each = sh("for sound in sounds/doors/*; do qbe search lib.idx $sound -k 2; done", folder)
+    assert done.returncode == each.returncode == 0
+    assert len(rows(done)) == 2 * len(list((folder / "sounds" / "doors").iterdir()))
+    assert done.stdout == each.stdout
 
 
 def test_nothing_found_is_exit_1(tmp_path: Path) -> None:

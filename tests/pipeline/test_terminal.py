@@ -49,6 +49,12 @@ def test_a_terminal_shows_progress_and_is_left_as_it_was(folder: Path, stage: st
     assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l")  # the cursor is back
 
 
+def test_deforming_a_folder_shows_progress(folder: Path) -> None:
+    code, shown = in_terminal("qbe deform --gain -6 sounds -o quieter/", folder)
+    assert code == 0
+    assert "4 of 4 files, 0.01 h" in shown
+
+
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if "index" in stage or "segment" in stage])
 def test_quiet_and_dumb_terminals_show_none(folder: Path, stage: str) -> None:
     assert in_terminal(stage.format("-q"), folder) == (0, "")
