@@ -16,7 +16,8 @@ from qbe.errors import LibraryError
 from qbe.index.building import build_library
 from qbe.index.candidates import nearest
 from qbe.index.library import Library, open_library
-from qbe.index.near import Near, best_allowed
+from qbe.index.near import GROUPED, Near, best_allowed, highest
+from qbe.index.pages import numbers_of
 from qbe.index.parts import UNIT
 from qbe.index.planting import LEAST_ROWS, assign, cells_for, plant
 from qbe.index.scanning import Scan
@@ -220,6 +221,25 @@ def test_many_queries_get_the_very_best_of_their_cells(library: Library, seed: i
         assert len(set(near.rows.tolist())) == len(near.rows) == len(scores)
         np.testing.assert_allclose(near.scores, scores, atol=1e-5)
         np.testing.assert_allclose(near.scores, library.vectors(near.rows) @ query, atol=1e-5)
+
+
+@given(scores=st.lists(st.integers(0, 900), min_size=1, max_size=300), count=st.integers(1, 60), rows=st.integers(1, 3))
+def test_the_highest_are_among_those_that_are_taken_for_them(scores: list[int], count: int, rows: int) -> None:
+    table = np.stack([np.roll(np.array(scores, np.float32), row) for row in range(rows)])
+    taken = highest(table, count)
+    for one, of_one in zip(table, taken, strict=True):
+        least = np.sort(one)[-min(count, len(one))]
+        assert of_one[one >= least].all()
+        assert (highest(one, count) == of_one).all()
+    if len(set(scores)) == len(scores) > GROUPED * count:
+        assert taken.sum(1).max() < GROUPED * (count + 1)  # those in the best groups, and in what makes no group
+
+
+@given(spans=st.lists(st.tuples(st.integers(0, 50), st.integers(0, 9)), max_size=9))
+def test_all_numbers_in_spans_in_their_order(spans: list[tuple[int, int]]) -> None:
+    begin, length = np.array(spans, np.int64).reshape(-1, 2).T
+    expected = [number for first, count in spans for number in range(first, first + count)]
+    assert numbers_of(begin, begin + length).tolist() == expected
 
 
 @given(
