@@ -56,6 +56,7 @@ def _cells_asked_for(library: Library, queries: Vector, budget: int) -> tuple[ND
         held = np.concatenate([[0], sizes[cells].cumsum()])
         if count == len(sizes) or np.diff(held[first]).min() >= budget:
             is_asked = held[:-1] - held[first[asked]] < budget  # those before it do not hold the budget
+            is_asked &= sizes[cells] > 0
             return asked[is_asked], cells[is_asked]
         count = min(len(sizes), 2 * count)
 

@@ -15,7 +15,7 @@ from qbe.centring import PRIOR
 from qbe.errors import LibraryError
 from qbe.index.building import build_library
 from qbe.index.candidates import nearest
-from qbe.index.library import Library, open_library
+from qbe.index.library import Cells, Library, open_library
 from qbe.index.near import GROUPED, Near, best_allowed, highest
 from qbe.index.pages import numbers_of
 from qbe.index.parts import UNIT
@@ -221,6 +221,26 @@ def test_many_queries_get_the_very_best_of_their_cells(library: Library, seed: i
         assert len(set(near.rows.tolist())) == len(near.rows) == len(scores)
         np.testing.assert_allclose(near.scores, scores, atol=1e-5)
         np.testing.assert_allclose(near.scores, library.vectors(near.rows) @ query, atol=1e-5)
+
+
+def test_empty_cells_take_no_one_s_place(tmp_path: Path) -> None:
+    library = build(tmp_path / "a.idx", clustered(6000, seed=0))
+    queries = library.frame.seen(clustered(200, seed=1))
+    expected = [near.rows.tolist() for near in nearest(library, queries, 1000, 10)]
+    cells, more = library.cells, len(queries)
+    centres = np.concatenate([queries[:, : library.head_dimensions], cells.centres])
+    nothing = np.zeros(more, np.int64)
+    library.cells = Cells(
+        centres,
+        (centres * centres).sum(1) / 2,
+        np.concatenate([nothing, cells.sizes]),
+        np.concatenate([nothing[None], cells.begin], axis=1),
+        np.concatenate([nothing[None], cells.end], axis=1),
+    )
+    assert [near.rows.tolist() for near in nearest(library, queries, 1000, 10)] == expected
+    for query, rows in zip(queries[::20], expected[::20], strict=True):
+        (near,) = nearest(library, query[None], 1000, 10)
+        assert len(set(near.rows.tolist()) & set(rows)) >= 8
 
 
 @given(scores=st.lists(st.integers(0, 900), min_size=1, max_size=300), count=st.integers(1, 60), rows=st.integers(1, 3))
