@@ -48,19 +48,21 @@ class _Question:
 
     def __init__(self, library: Library, query: Vector, k: int, skip: Skip | None) -> None:
         self.library, self.query, self.k, self.skip = library, query, k, skip
-        self._known = np.zeros(library.files, np.int8)  # 1: may answer, -1: may not
-        if library.removed is not None:
-            self._known[library.removed] = -1
+        self._known = np.zeros(library.files if skip else 0, np.int8)  # 1: does not count, -1: counts
 
     def allowed(self, files: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
         """Which of them may answer."""
+        removed = self.library.removed
+        may = np.ones(len(files), bool) if removed is None else ~removed[files]
+        return may if self.skip is None else may & ~self._skipped(files, self.skip)
+
+    def _skipped(self, files: NDArray[np.integer[Any]], skip: Skip) -> NDArray[np.bool_]:
         unknown = files[self._known[files] == 0]
         if len(unknown):
             asked = np.unique(unknown).astype(np.int64)
-            paths = self.library.file_paths(asked)
-            self._known[asked] = [-1 if self.skip is not None and self.skip(path) else 1 for path in paths]
-        may: NDArray[np.bool_] = self._known[files] > 0
-        return may
+            self._known[asked] = [1 if skip(path) else -1 for path in self.library.file_paths(asked)]
+        skipped: NDArray[np.bool_] = self._known[files] > 0
+        return skipped
 
     def matches(self, rows: Rows, scores: list[float]) -> list[Match]:
         segments = self.library.segments_of(rows)
