@@ -49,10 +49,11 @@ def _rows(library: Library, min_score: float, quiet: bool, verbose: bool) -> Ite
     from qbe.duplicates import duplicate_groups
 
     with progress("dups", library.files, quiet=quiet, verbose=verbose) as update:
-        groups = duplicate_groups(library, min_score, lambda done: update(done, f"{done} of {library.files} files"))
-        for number, group in enumerate(groups, 1):
-            for duplicate in group:
-                yield {"group": number, "score": duplicate.score, "path": duplicate.path}
+        found = duplicate_groups(library, min_score, lambda done: update(done, f"{done} of {library.files} files"))
+        groups = list(found)  # what a pager or `head` shows meanwhile would run into the progress
+    for number, group in enumerate(groups, 1):
+        for duplicate in group:
+            yield {"group": number, "score": duplicate.score, "path": duplicate.path}
 
 
 def _shown(row: Mapping[str, Any]) -> Shown:
