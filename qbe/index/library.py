@@ -123,7 +123,7 @@ class Library:
         spans = self.block("files").rows(files)[:, 3:]
         if len(self.parts) > 1:
             spans += np.array(paths.first)[self._parts_at(self._first_files, files)][:, None]
-        return [path.tobytes() for path in paths.spans(*spans.T)]
+        return [paths.span(begin, end).tobytes() for begin, end in spans.tolist()]
 
     def paths(self, number: int, files: Numbers) -> list[bytes]:
         """The names of files of a part, counted from its first."""

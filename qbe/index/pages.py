@@ -48,10 +48,9 @@ class Pages:
         self._moves = [end - own for end, own in zip(ends, self.first[1:], strict=True)]
         self._bits = blocks[0].page_bits
         self._first_page = [0, *accumulate(block.pages for block in blocks)]
-        self._by_block = np.array([self.first[:-1], self._moves, self._first_page[:-1], self.first[1:]])
-        self._begins = self._by_block[0, 1:]  # of all blocks but the first
-        self._rows_moved = self._by_block[1].copy()
-        self._pages_moved = (self._by_block[2] << self._bits) - self._by_block[0]  # a page's number, in rows
+        self._begins, self._rows_moved = np.array(self.first[1:-1], np.int64), np.array(self._moves)
+        # from a row's number to that of its page, in rows
+        self._pages_moved = (np.array(self._first_page[:-1]) << self._bits) - self.first[:-1]
         self._sums = np.concatenate([self._stored_sums(block) for block in blocks])
         self._states = bytearray(len(self._sums))  # 1: found whole; `find` is many times as fast as NumPy on so few
         self._whole = np.frombuffer(self._states, bool)
@@ -82,26 +81,6 @@ class Pages:
             self._check_between(page + (within >> self._bits), page + (within + end - begin - 1 >> self._bits) + 1)
         move = self._moves[block]
         return self._array[begin + move : end + move]
-
-    def spans(self, begin: Numbers, end: Numbers) -> list[NDArray[Any]]:
-        """As `span`, of many: quicker."""
-        begin, end = self._found(begin, end)
-        return [self._array[at:after] for at, after in zip(begin.tolist(), end.tolist(), strict=True)]
-
-    def _found(self, begin: Numbers, end: Numbers) -> tuple[Numbers, Numbers]:
-        """Where many spans lie in the array, when they have been checked."""
-        of_blocks: Any = self._by_block[:, 0]
-        if len(self._blocks) > 1:
-            block = self._begins.searchsorted(begin, "right")
-            of_blocks = [numbers.take(block) for numbers in self._by_block]
-        first, moves, page, last = of_blocks
-        if ((begin < first) | (begin > end) | (end > last)).any():
-            raise self.nonsense()
-        if self._unchecked:
-            pages = (begin - first >> self._bits) + page, (end - first - 1 >> self._bits) + page + 1
-            for at, after in zip(*(numbers.tolist() for numbers in pages), strict=True):
-                self._check_between(at, after)
-        return begin + moves, end + moves
 
     def rows(self, rows: Numbers) -> Any:
         """The rows of the given numbers, int64 [n], copied."""
