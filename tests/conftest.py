@@ -17,8 +17,10 @@ from qbe.encoder import Encoder, open_encoder
 from qbe.index.library import Library
 from qbe.streams.records import Audio
 
-# Who is started in the background ignores Ctrl-C, and so do all programs that the tests start.
+# Who is started in the background ignores Ctrl-C, and under nohup the end of the session, and so do all programs that
+# the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parents[1]
