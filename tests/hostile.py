@@ -66,7 +66,7 @@ SOUNDS: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut.wav": (cut_sound, "truncated?"),
     "cut.flac": (cut_sound, "broken at"),
     "cut.mp3": (cut_sound, "truncated?"),
-    "cut.ogg": (cut_sound, ""),
+    "cut.ogg": (cut_sound, "truncated?"),
     "header only.wav": (lambda path: path.write_bytes(wav()[:44]), "no samples"),
     "half a header.wav": (lambda path: path.write_bytes(wav()[:30]), "not audio"),
     "1 GB.wav": (lambda path: path.write_bytes(wav(size=0x3FFFFFFF)), "truncated?"),

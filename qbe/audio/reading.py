@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from typing import BinaryIO
 
 import numpy as np
@@ -20,6 +21,7 @@ BLOCK_SECONDS = 2.0
 SHORTFALL_SECONDS = 0.5  # MP3 and Vorbis files may promise a little more than they hold
 SIZE_CLAIM = re.compile(r"\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")
 PIPED = 1 << 31, 1 << 16  # into a header that goes down a pipe programs write a multiple of the first, or a little less
+OGG_PAGE = 27 + 255 + 255 * 255  # bytes, the longest
 LONGEST = 1e9  # seconds; what lies beyond is a slip, and no number of samples
 
 # libsndfile's containers under the endings people give them; headerless "raw" cannot be recognised.
@@ -152,8 +154,20 @@ def read_frames(
         raise AudioError(f"{name}: broken at {position / rate:.3f} s ({_reason(error)})") from None
     if position < last - SHORTFALL_SECONDS * rate:
         raise AudioError(f"{name}: ends at {position / rate:.3f} s of {last / rate:.3f} s; truncated?")
+    if duration is None and sound.format == "OGG" and _ends_within_a_page(sound.name):
+        raise AudioError(f"{name}: ends at {position / rate:.3f} s in the middle of a page; truncated?")
     if position == 0:
         raise AudioError(f"{name}: holds no samples")
+
+
+def _ends_within_a_page(source: bytes | BinaryIO) -> bool:
+    """Whether the last page of an Ogg file (RFC 3533) is cut: libsndfile leaves it out without a word."""
+    with open(source, "rb") if isinstance(source, bytes) else nullcontext(source) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - OGG_PAGE))
+        tail = file.read(OGG_PAGE)
+    page = tail[tail.rfind(b"OggS") :]
+    return len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
 
 
 def resampled(blocks: Iterator[Audio], rate: float, wanted: float, channels: int = 1) -> Iterator[Audio]:

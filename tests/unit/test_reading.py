@@ -63,6 +63,24 @@ def test_compressed_formats(tmp_path: Path, format: str, subtype: str) -> None:
     assert dominant(decode(path), 16_000) == pytest.approx(700, abs=2)
 
 
+def test_an_ogg_file_that_is_cut_within_a_page(tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "a.ogg", noise(8.0), format="OGG", subtype="VORBIS")
+    whole = path.read_bytes()
+    pages = {at for at in range(len(whole)) if whole.startswith(b"OggS", at)}
+    assert len(pages) > 8
+    assert len(decode(path)) == 8 * 16_000
+    for size in range(6000, len(whole), 997):
+        path.write_bytes(whole[:size])
+        for source in (os.fsencode(path), io.BytesIO(whole[:size])):
+            blocks = list[object]()
+            if size in pages:
+                blocks.extend(read_blocks(source, 16_000))
+            else:
+                with pytest.raises(AudioError, match=r"truncated\?|not audio|holds no samples"):
+                    blocks.extend(read_blocks(source, 16_000))
+            assert blocks or size < len(whole) / 4
+
+
 def test_a_part(tmp_path: Path) -> None:
     audio = noise(5.0)
     path = write_sound(tmp_path / "a.wav", audio, subtype="FLOAT")
