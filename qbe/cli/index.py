@@ -66,17 +66,27 @@ def index(
     if model is not None and paths is None:
         raise UsageError("--model goes with --paths: a stream says itself which model it is from")
     if check is not None:
-        return _check(check)
+        return _check(check, quiet, verbose)
     if removed:
         return _remove(str(output), removed)
     source = _streamed() if paths is None else _named(paths, model)
     return _write(str(output), source, append, trees, quiet, verbose)
 
 
-def _check(path: str) -> int:
+def _check(path: str, quiet: bool, verbose: bool) -> int:
     from qbe.index.library import open_library
 
-    if damaged := open_library(path).damaged_blocks():
+    library, done = open_library(path), 0
+    size = len(library.data)
+    with progress("index", size, quiet=quiet, verbose=verbose) as update:
+
+        def read(more: int) -> None:
+            nonlocal done
+            done = min(size, done + more)  # the last page of a block may be shorter
+            update(done, f"{done / 1e6:.1f} of {size / 1e6:.1f} MB")
+
+        damaged = library.damaged_blocks(read)
+    if damaged:
         raise LibraryError(f"{path}: damaged: wrong checksum in {', '.join(damaged)}; build it again")
     return 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qbe.bounded import forget
 from qbe.errors import LibraryError, display
 from qbe.index.file import Block, Footer, map_file, read_commit
 from qbe.index.frame import Frame
@@ -217,17 +218,20 @@ class Library:
         measured = next((rows for reached, rows in self.footer.budgets if reached >= recall), None)
         return None if measured is None else -(-measured * self.rows // self.parts[0].rows)
 
-    def damaged_blocks(self) -> list[str]:
-        """The names of the blocks whose checksums are wrong. Reads the whole file."""
-        names = dict.fromkeys(name for part in self.parts for name in part.blocks)
-        return [name for name in names if self._is_damaged(name)]
+    def damaged_blocks(self, on_piece: Callable[[int], None] = lambda _: None) -> list[str]:
+        """The names of the blocks whose checksums are wrong. Reads the whole file, piece by piece.
 
-    def _is_damaged(self, name: str) -> bool:
-        try:
-            self.removed if name == "removed" else self.block(name).all()
-        except LibraryError:
-            return True
-        return False
+        on_piece : called with how many bytes were read since the last time
+        """
+        damaged = []
+        for name in dict.fromkeys(name for part in self.parts for name in part.blocks):
+            try:
+                for size in self.block(name).check():
+                    forget(self.data)
+                    on_piece(size)
+            except LibraryError:
+                damaged.append(name)
+        return damaged
 
 
 def open_library(path: str) -> Library:

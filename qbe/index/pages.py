@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import zlib
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -16,6 +16,7 @@ from qbe.errors import LibraryError
 from qbe.index.file import Block
 
 Numbers = NDArray[np.int64]
+CHECKED = 1 << 10  # pages at a time, of all
 
 
 def numbers_of(begin: Numbers, end: Numbers) -> Numbers:
@@ -106,6 +107,13 @@ class Pages:
         """All blocks; a view where there is one."""
         parts = [self.part(number) for number in range(len(self._blocks))]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def check(self) -> Iterator[int]:
+        """Check all pages, some at a time; how many bytes these have."""
+        for first in range(0, len(self._sums), CHECKED):
+            last = min(first + CHECKED, len(self._sums))
+            self._check_between(first, last)
+            yield (last - first) * self._blocks[0].page
 
     def _check_between(self, first: int, last: int) -> None:
         if self._states.find(0, first, last) >= 0:

@@ -40,7 +40,7 @@ K, PER_FILE, NEIGHBOURS = 10, 12, 10
 HELD_OUT = 0.05  # of the files
 MIXED_WITH = 1 << 16  # rows, by chance: finding neighbours takes their number times that of all
 BUDGETS = (600, 1200, 2400, 4800, 9600, 19200, 38400)
-REFINED = 4  # times K, for each of faiss's cells
+REFINED = 2  # times K, for each of faiss's cells
 ROUNDS = 2  # the best counts
 
 
@@ -219,7 +219,7 @@ def faiss_systems(rows: Vector) -> Iterator[System]:
             if probes is not None:
                 faiss.ParameterSpace().set_index_parameter(index, "nprobe", probes)
             setting = "exact" if probes is None else f"nprobe {probes}"
-            if key.endswith("RFlat"):  # of neighbours this alike PQ tells few apart: about a sixth of the rows met
+            if key.endswith("RFlat"):  # of neighbours this alike PQ tells few apart
                 index.k_factor = REFINED * probes
                 setting += f", {K * REFINED * probes} refined"
 

@@ -28,6 +28,7 @@ STAGES = {
     "qbe embed {} sounds > x.emb": "4 of 4 files, 0.01 h",
     "qbe embed {} < a.seg > x.emb": "4 files, 0.01 h",
     "qbe index {} -o x.idx < a.emb": "4 files, 0.01 h",
+    "qbe index {} --check lib.idx": "0.1 of 0.1 MB",
     "qbe dups {} lib.idx > x.tsv": "4 of 4 files",
     "qbe eval {} --labels task.tsv --baseline mfcc > x.tsv": "3 of 3 sounds",
     "qbe search {} lib.idx sounds/*.ogg > x.tsv": "3 queries in 4 files",
