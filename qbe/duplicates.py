@@ -64,8 +64,7 @@ class Finder:
     @cached_property
     def paths(self) -> dict[int, bytes]:
         """Of the files that are there and hold sound."""
-        sounding = self.counts > 0
-        held = np.flatnonzero(sounding if self.library.removed is None else sounding & ~self.library.removed)
+        held = np.flatnonzero((self.counts > 0) & self.library.are_there(np.arange(self.library.files)))
         return dict(zip(held.tolist(), self.library.file_paths(held), strict=True))
 
     @cached_property

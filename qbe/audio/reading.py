@@ -20,8 +20,10 @@ from qbe.streams.records import MAX_RATE, MIN_RATE, Audio
 BLOCK_SECONDS = 2.0
 SHORTFALL_SECONDS = 0.5  # MP3 and Vorbis files may promise a little more than they hold
 SIZE_CLAIM = re.compile(r"\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")
-PIPED = 1 << 31, 1 << 16  # into a header that goes down a pipe programs write a multiple of the first, or a little less
-OGG_PAGE = 27 + 255 + 255 * 255  # bytes, the longest
+PIPED = 1 << 31  # programs write a multiple of this into a header that goes down a pipe, or
+PIPED_LESS = 1 << 16  # up to as much less
+OGG_HEADER = 27  # bytes before the lengths of a page's segments
+OGG_PAGE = OGG_HEADER + 255 + 255 * 255  # bytes, the longest
 LONGEST = 1e9  # seconds; what lies beyond is a slip, and no number of samples
 
 # libsndfile's containers under the endings people give them; headerless "raw" cannot be recognised.
@@ -121,7 +123,7 @@ def _promised_frames(sound: soundfile.SoundFile) -> int:
     for line in sound.extra_info.splitlines():
         if match := SIZE_CLAIM.match(line):
             claimed, present = int(match[1]), int(match[2])
-            if 0 < present < claimed and -claimed % PIPED[0] > PIPED[1]:
+            if 0 < present < claimed and -claimed % PIPED > PIPED_LESS:
                 return round(frames * claimed / present)
     return frames
 
@@ -167,7 +169,10 @@ def _ends_within_a_page(source: bytes | BinaryIO) -> bool:
         file.seek(max(0, size - OGG_PAGE))
         tail = file.read(OGG_PAGE)
     page = tail[tail.rfind(b"OggS") :]
-    return len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
+    if len(page) < OGG_HEADER:
+        return True
+    body = OGG_HEADER + page[OGG_HEADER - 1]
+    return len(page) < body + sum(page[OGG_HEADER:body])
 
 
 def resampled(blocks: Iterator[Audio], rate: float, wanted: float, channels: int = 1) -> Iterator[Audio]:

@@ -103,7 +103,7 @@ def _itself_and_above(file: bytes) -> Iterable[bytes]:
 def _named(library: Library, is_meant: Callable[[bytes], bool]) -> Mask:
     """Of every file, whether it is still there and its name is meant."""
     gone = np.zeros(library.files, bool)
-    there = np.flatnonzero(~library.removed) if library.removed is not None else np.arange(library.files)
+    there = np.flatnonzero(library.are_there(np.arange(library.files)))
     for number, part in enumerate(library.parts):
         files = there[(there >= part.file) & (there < part.file + part.files)]
         gone[files] = [is_meant(path) for path in library.paths(number, files - part.file)]

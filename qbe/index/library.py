@@ -34,6 +34,10 @@ class Cells:
     begin: NDArray[np.int64]
     end: NDArray[np.int64]
 
+    def places(self, cells: NDArray[np.intp]) -> Numbers:
+        """All places in some of them, cell by cell, and part by part."""
+        return numbers_of(self.begin.take(cells, axis=1).T.ravel(), self.end.take(cells, axis=1).T.ravel())
+
 
 @dataclass
 class Library:
@@ -107,6 +111,10 @@ class Library:
             ]
         )
 
+    def are_there(self, files: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+        """Which of them are not removed."""
+        return np.ones(len(files), bool) if self.removed is None else ~self.removed[files]
+
     def held(self) -> tuple[int, int]:
         """How many files there are, and how many segments they have."""
         if self.removed is None:
@@ -134,8 +142,7 @@ class Library:
     def states(self) -> Iterator[tuple[bytes, int, int]]:
         """Of every file that is there: its name, size in bytes, and when it last changed, ns since 1970."""
         for number, part in enumerate(self.parts):
-            here = slice(part.file, part.file + part.files)
-            there = np.arange(part.files) if self.removed is None else np.flatnonzero(~self.removed[here])
+            there = np.flatnonzero(self.are_there(np.arange(part.file, part.file + part.files)))
             states = self.block("files").part(number)[there, 1:3].tolist()
             for path, (size, mtime) in zip(self.paths(number, there), states, strict=True):
                 yield path, size, mtime

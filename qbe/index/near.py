@@ -76,18 +76,18 @@ def best_allowed(library: Library, near: Near, count: int, allowed: Allowed | No
     while True:
         at = highest(near.scores, tried).nonzero()[0]
         best = near[at.take(np.argsort(-near.scores.take(at), kind="stable"))]
-        if library.removed is None and allowed is None:
-            return best[:count], 0
-        at = _answering(library, best.rows, allowed)[:count]
+        at = answering(library, best.rows, allowed)[:count]
         if len(at) == count or tried >= len(near.rows):
             return best[at], int(at[-1]) + 1 - len(at) if len(at) else len(best.rows)
         tried *= WIDENED
 
 
-def _answering(library: Library, rows: Numbers, allowed: Allowed | None) -> NDArray[np.intp]:
-    """Where rows are that may answer."""
+def answering(library: Library, rows: Numbers, allowed: Allowed | None) -> NDArray[np.intp]:
+    """Where rows are that may answer. allowed : as for `best_allowed`"""
+    if library.removed is None and allowed is None:
+        return np.arange(len(rows))
     files = library.segments_of(rows)[:, 0]
-    may = np.ones(len(rows), bool) if library.removed is None else ~library.removed[files]
+    may = library.are_there(files)
     if allowed is not None:
         may[may] = allowed(files[may])
     return may.nonzero()[0]

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from qbe.index.library import Library
 from qbe.index.near import WIDENED, Allowed, Near, best_allowed, cells_to_order, highest, nearness, tail_scores
-from qbe.index.pages import numbers_of
 from qbe.streams.records import Vector
 
 RESCORED = 1 / 6  # of the places, those whose heads score best get their tails compared too, but
@@ -28,8 +27,7 @@ class Scan:
         self._library = library
         head, self._tail = query[: library.head_dimensions], query[library.head_dimensions :]
         cells, heads = _nearest_cells(library, query, budget), library.block("heads")
-        begin, end = (spans.take(cells, axis=1).ravel() for spans in (library.cells.begin, library.cells.end))
-        self._places = numbers_of(begin, end)
+        self._places = library.cells.places(cells)
         self.scores = np.empty(len(self._places), np.float32)
         for first in range(0, len(self.scores), COPIED):
             part = slice(first, first + COPIED)

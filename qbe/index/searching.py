@@ -48,21 +48,18 @@ class _Question:
 
     def __init__(self, library: Library, query: Vector, k: int, skip: Skip | None) -> None:
         self.library, self.query, self.k, self.skip = library, query, k, skip
-        self._known = np.zeros(library.files if skip else 0, np.int8)  # 1: does not count, -1: counts
+        self._known = np.zeros(library.files if skip else 0, np.int8)  # 1: counts, -1: does not
 
     def allowed(self, files: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
-        """Which of them may answer."""
-        removed = self.library.removed
-        may = np.ones(len(files), bool) if removed is None else ~removed[files]
-        return may if self.skip is None else may & ~self._skipped(files, self.skip)
-
-    def _skipped(self, files: NDArray[np.integer[Any]], skip: Skip) -> NDArray[np.bool_]:
+        """Which of them count."""
+        if self.skip is None:
+            return np.ones(len(files), bool)
         unknown = files[self._known[files] == 0]
         if len(unknown):
             asked = np.unique(unknown).astype(np.int64)
-            self._known[asked] = [1 if skip(path) else -1 for path in self.library.file_paths(asked)]
-        skipped: NDArray[np.bool_] = self._known[files] > 0
-        return skipped
+            self._known[asked] = [-1 if self.skip(path) else 1 for path in self.library.file_paths(asked)]
+        may: NDArray[np.bool_] = self._known[files] > 0
+        return may
 
     def matches(self, rows: Rows, scores: list[float]) -> list[Match]:
         segments = self.library.segments_of(rows)
@@ -218,7 +215,9 @@ def _all_files(question: _Question) -> list[Match]:
     for part in question.parts(max(1, COSINES // library.rows)):
         of_rows = np.concatenate([question.bounds(*span, part) for span in library.spans(ROWS)])
         bounds += np.maximum.reduceat(of_rows[rows], first).sum(1, dtype=np.float64)
-    return _best_files(question, library.segments_of(rows[first])[:, 0], bounds / len(question.query))
+    files = library.segments_of(rows[first])[:, 0]
+    there = library.are_there(files)
+    return _best_files(question, files[there], bounds[there] / len(question.query))
 
 
 def _best_files(question: _Question, files: NDArray[np.integer[Any]], bounds: NDArray[np.floating[Any]]) -> list[Match]:

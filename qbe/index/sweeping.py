@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.index.library import Library
-from qbe.index.near import Near, best_allowed, cells_to_order, highest, nearness
-from qbe.index.pages import Numbers, numbers_of
+from qbe.index.near import Near, answering, cells_to_order, highest, nearness
+from qbe.index.pages import Numbers
 from qbe.index.parts import UNIT
 from qbe.index.scanning import Scan
 from qbe.streams.records import Vector
@@ -36,11 +36,8 @@ def sweep(library: Library, queries: Vector, budget: int, count: int) -> Iterato
         at, by = np.divmod(hit, len(of))
         hits.append((of[by], rows[at], scores.ravel()[hit]))
     for query, near in zip(queries, _by_query(library, hits, len(queries)), strict=True):
-        if library.removed is None:
-            yield near[:count]
-            continue
-        best, _ = best_allowed(library, near, count, None)
-        if len(best.rows) < count:  # what is removed stood in the way of others
+        best = near[answering(library, near.rows, None)[:count]]
+        if library.removed is not None and len(best.rows) < count:  # what is removed stood in the way of others
             best = Scan(library, query, budget).best(count, None)
         yield best
 
@@ -89,12 +86,12 @@ def _products(
     asked, cells : [n], the number of a query and of a cell that it asks for
     """
     head, scaled = library.head_dimensions, queries.copy()
-    scaled[:, head:] *= np.float32(UNIT)
+    scaled[:, head:] *= np.float32(UNIT)  # not the rows: they are many more
     cells, asked = np.divmod(np.sort(cells * len(queries) + asked), len(queries))
     wanted, first = np.unique(cells, return_index=True)
     bounds = pairwise([*first.tolist(), len(asked)])
     for part in np.split(wanted, range(COPIED, len(wanted), COPIED)):
-        places = numbers_of(library.cells.begin[:, part].T.ravel(), library.cells.end[:, part].T.ravel())
+        places = library.cells.places(part)
         rows, vectors = library.rows_at(places), np.empty((len(places), queries.shape[1]), np.float32)
         vectors[:, :head] = library.block("heads").rows(places)
         vectors[:, head:] = library.block("tails").rows(rows)
