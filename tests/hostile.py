@@ -94,6 +94,18 @@ ODD_SOUNDS: dict[str, Callable[[Path], object]] = {
 }
 
 
+def write_sounds(folder: Path) -> None:
+    """All of SOUNDS into its folder `bad`, and of ODD_SOUNDS into `odd`."""
+    bad, odd = folder / "bad", folder / "odd"
+    bad.mkdir()
+    for name, (write, _) in SOUNDS.items():
+        write(bad / name)
+    odd.mkdir()
+    for name, write_odd in ODD_SOUNDS.items():
+        write_odd(odd / "plain.wav")  # soundfile would not write to every name
+        os.rename(odd / "plain.wav", odd / name)
+
+
 EMBEDDINGS = Header("embeddings", RATE, "ab" * 32, "m", 3)
 SEGMENTS = Header("segments", RATE)
 UNIT = np.array([1, 0, 0], np.float32)
@@ -235,3 +247,14 @@ MODELS: dict[str, tuple[bytes, str]] = {
     "data anywhere": (model(location="/etc/passwd"), "not an ONNX model"),
 }
 assert onnx.load_model_from_string(model())
+
+
+# Out of a whole library, what is none.
+LIBRARIES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "text": lambda _: b"no library" * 1000,
+    "stream": lambda _: EMBEDDING_STREAMS["no end"] * 100,
+    "cut in half": lambda whole: whole[: len(whole) // 2],
+    "cut by a byte": lambda whole: whole[:-1],
+    "newer": lambda whole: whole[:8] + b"\7" + whole[9:],
+}

@@ -84,14 +84,28 @@ def interrupted(command: str, cwd: Path, until: str) -> tuple[int, str]:
     return os.waitstatus_to_exitcode(status), shown.decode()
 
 
+# A small process, which lets another run: the memory of the one it is started from counts as a program's own.
+LAUNCHER = """
+import os, resource, subprocess, sys
+code = subprocess.run(sys.argv[2:]).returncode
+os.write(int(sys.argv[1]), b"%d %d" % (code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+"""
+
+
+def measured(command: list[str], **options: object) -> tuple[subprocess.CompletedProcess[bytes], float]:
+    """What came of a command, and MB of resident memory that it took at most."""
+    reader, writer = os.pipe()
+    launch = [sys.executable, "-c", LAUNCHER, str(writer), *command]
+    done = subprocess.run(launch, capture_output=True, check=True, pass_fds=[writer], **options)  # type: ignore[call-overload]
+    code, memory = os.read(reader, 64).split()
+    os.close(reader)
+    os.close(writer)
+    done.returncode = int(code)
+    return done, int(memory) / 1024
+
+
 def peak_memory(command: str, cwd: Path) -> float:
     """MB of resident memory that a command took at most."""
-    code = (
-        "import resource, subprocess, sys\n"
-        "subprocess.run(sys.argv[1], shell=True, check=True)\n"
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, command], cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=True
-    )
-    return float(done.stdout)
+    done, memory = measured(["sh", "-c", command], cwd=cwd, env=ENVIRONMENT)
+    done.check_returncode()
+    return memory

@@ -20,43 +20,37 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from conftest import tone, write_sound
-from hostile import EMBEDDING_STREAMS, MODELS, ODD_SOUNDS, SEGMENT_STREAMS, SOUNDS, WHOLE_STREAMS
+from hostile import (
+    EMBEDDING_STREAMS,
+    LIBRARIES,
+    MODELS,
+    ODD_SOUNDS,
+    SEGMENT_STREAMS,
+    SOUNDS,
+    WHOLE_STREAMS,
+    write_sounds,
+)
+from shell import measured
 
 from qbe.streams.framing import StreamReader
 
 GOOD = "good.wav"
 QBE = [sys.executable, "-m", "qbe"]
-# By way of a small process: the memory of the one it is started from counts as a program's own.
-LAUNCHER = """
-import os, resource, subprocess, sys
-code = subprocess.run(sys.argv[2:]).returncode
-os.write(int(sys.argv[1]), b"%d %d" % (code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024))
-"""
 
 
 def outcome(*arguments: str, stdin: str = os.devnull) -> tuple[str, bytes]:
     """One line of the table but for what was put in, and stdout."""
-    reader, writer = os.pipe()
     with open(stdin, "rb") as source:
-        command = [sys.executable, "-c", LAUNCHER, str(writer), *QBE, *arguments]
-        done = subprocess.run(command, stdin=source, capture_output=True, check=True, pass_fds=[writer])
-    code, memory = os.read(reader, 64).split()
-    os.close(reader)
-    os.close(writer)
+        done, memory = measured([*QBE, *arguments], stdin=source)
     lines = done.stderr.decode(errors="replace").splitlines()
-    return f"{int(code):4} {int(memory):5}  {len(lines)}  {lines[0] if lines else ''}", done.stdout
+    return f"{done.returncode:4} {memory:5.0f}  {len(lines)}  {lines[0] if lines else ''}", done.stdout
 
 
 def sounds() -> Iterator[tuple[str, str, str]]:
     """What was put in, the command, and its outcome."""
-    for folder, written in (("bad", {name: write for name, (write, _) in SOUNDS.items()}), ("odd", ODD_SOUNDS)):
-        os.mkdir(folder)
-        for name, write in written.items():
-            if folder == "odd":  # soundfile would not write to every name
-                write(Path("odd") / "plain.wav")
-                os.rename("odd/plain.wav", f"odd/{name}")
-            else:
-                write(Path("bad") / name)
+    write_sounds(Path())
+    for folder, names in (("bad", SOUNDS), ("odd", ODD_SOUNDS)):
+        for name in names:
             told, out = outcome("embed", f"{folder}/{name}", GOOD)
             assert os.fsencode(GOOD) in {record.path for record in StreamReader(io.BytesIO(out))}
             yield name, "embed, good.wav done", told
@@ -84,9 +78,9 @@ def models() -> Iterator[tuple[str, str, str]]:
 def libraries() -> Iterator[tuple[str, str, str]]:
     whole = Path("lib.idx").read_bytes()
     middle = len(whole) // 2
-    flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
-    cut = {"empty": b"", "text": b"no library" * 1000, "cut in half": whole[:middle], "cut by a byte": whole[:-1]}
-    for name, content in {**cut, "newer": whole[:8] + b"\xff" + whole[9:], "a bit flipped": flipped}.items():
+    made = {name: make(whole) for name, make in LIBRARIES.items()}
+    made["a bit flipped"] = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+    for name, content in made.items():
         Path("bad.idx").write_bytes(content)
         for command in (("search", "bad.idx", GOOD), ("info", "bad.idx"), ("index", "--check", "bad.idx")):
             yield f"library: {name}", command[0], outcome(*command)[0]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,10 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from shell import measured
 
 from qbe.audio.reading import find_audio
 from qbe.errors import raise_error
@@ -47,10 +50,11 @@ def choose(folder: Path, hours: float) -> tuple[list[bytes], float]:
     return chosen, total / 3600
 
 
-def peak_memory(arguments: list[str]) -> float:
-    """MB that a command takes at most. Of all children so far: so the smallest is measured first."""
-    subprocess.run(arguments, stdout=subprocess.DEVNULL, check=True)
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+def peak_memory(*arguments: str) -> float:
+    """MB that a command takes at most."""
+    done, memory = measured([QBE, *arguments])
+    done.check_returncode()
+    return memory
 
 
 def write_long(path: Path, hours: float) -> None:
@@ -71,8 +75,8 @@ def main() -> None:
         scratch = Path(name)
         write_long(scratch / "ten.flac", 10 / 3600 + 0.02)
         write_long(scratch / "long.flac", 2.0)
-        print(f"peak memory of embed, 1 minute  {peak_memory([QBE, 'embed', str(scratch / 'ten.flac')]):8.0f} MB")
-        print(f"peak memory of embed, 2 hours   {peak_memory([QBE, 'embed', str(scratch / 'long.flac')]):8.0f} MB")
+        print(f"peak memory of embed, 1 minute  {peak_memory('embed', str(scratch / 'ten.flac')):8.0f} MB")
+        print(f"peak memory of embed, 2 hours   {peak_memory('embed', str(scratch / 'long.flac')):8.0f} MB")
         paths, hours = choose(arguments.folder, arguments.hours)
         (scratch / "names").write_bytes(b"\0".join(paths))
         for jobs in (1, 2):
