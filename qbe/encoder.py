@@ -17,9 +17,9 @@ import numpy as np
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
-from qbe.bounded import read_whole
-from qbe.errors import ModelError, display
 from qbe.streams.records import MAX_DIMENSION, MAX_RATE, MIN_RATE, NORM_ERROR, Audio, Embedding, Header, Segment, Vector
+from qbe.support.bounded import read_whole
+from qbe.support.errors import ModelError, display
 
 BATCH = 16
 JOBS = 2

@@ -14,7 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from qbe.encoder import Encoder, open_encoder
-from qbe.index.library import Library
+from qbe.index.file.library import Library
 from qbe.streams.records import Audio
 
 # Who is started in the background ignores Ctrl-C, and under nohup the end of the session, and so do all programs that

@@ -11,11 +11,11 @@ from pathlib import Path
 import msgpack
 import numpy as np
 
-from qbe.errors import QbeError
-from qbe.index.file import CRC, HEAD, SLOT, SLOTS, Block, align
-from qbe.index.library import open_library
-from qbe.index.searching import search
+from qbe.index.file.layout import CRC, HEAD, SLOT, SLOTS, Block, align
+from qbe.index.file.library import open_library
+from qbe.search.ranking import search
 from qbe.streams.records import Vector
+from qbe.support.errors import QbeError
 
 Generator = np.random.Generator
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from qbe.index.growing import append_to_library
-from qbe.index.library import Library, open_library
-from qbe.index.searching import search
+from qbe.index.build.growing import append_to_library
+from qbe.index.file.library import Library, open_library
+from qbe.search.ranking import search
 from qbe.streams.framing import StreamWriter
 from qbe.streams.records import Embedding, Header, Vector
 

@@ -16,9 +16,9 @@ from qbe.audio.deformation import apply
 from qbe.audio.playing import play
 from qbe.audio.sound import Sound, open_sound
 from qbe.audio.writing import limited, write_file, write_wav
-from qbe.errors import AudioError, OnError, UsageError, display
-from qbe.saving import same_file
 from qbe.streams.records import Audio, Deformation
+from qbe.support.errors import AudioError, OnError, UsageError, display
+from qbe.support.saving import same_file
 
 Source = bytes | BinaryIO
 

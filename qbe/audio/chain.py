@@ -13,8 +13,8 @@ import numpy as np
 
 from qbe.audio.deformation import SEGMENT_SECONDS, check, deformed
 from qbe.audio.recipe import DEFORMATIONS, Recipe, choose, draw, draw_near
-from qbe.errors import UsageError
 from qbe.streams.records import Deformation, Segment
+from qbe.support.errors import UsageError
 
 # Hears of a sound's path and what is done to it.
 Tell = Callable[[bytes, list[Deformation]], None]

@@ -19,8 +19,8 @@ from qbe.audio import wsola
 from qbe.audio.reading import resampled
 from qbe.audio.segmentation import SAMPLE_RATE, WINDOW
 from qbe.audio.sound import Sound, fitted, from_samples, open_sound, part
-from qbe.errors import AudioError, UsageError, display
 from qbe.streams.records import Audio, Deformation
+from qbe.support.errors import AudioError, UsageError, display
 
 SEGMENT_SECONDS = WINDOW / SAMPLE_RATE
 

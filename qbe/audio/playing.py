@@ -10,7 +10,7 @@ import tempfile
 
 from qbe.audio.sound import Sound, open_sound, part
 from qbe.audio.writing import write_wav
-from qbe.errors import UsageError
+from qbe.support.errors import UsageError
 
 PLAY_SECONDS = 5.0  # of a result: enough to know it
 PLAYERS = (

@@ -13,9 +13,9 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
-from qbe.bounded import read_whole
-from qbe.errors import AudioError, OnError, display
 from qbe.streams.records import MAX_RATE, MIN_RATE, Audio
+from qbe.support.bounded import read_whole
+from qbe.support.errors import AudioError, OnError, display
 
 BLOCK_SECONDS = 2.0
 SHORTFALL_SECONDS = 0.5  # MP3 and Vorbis files may promise a little more than they hold

@@ -15,8 +15,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from qbe.errors import UsageError, display
 from qbe.streams.records import Deformation
+from qbe.support.errors import UsageError, display
 
 # In the order in which they are applied.
 DEFORMATIONS = ("pitch", "stretch", "eq", "gain", "mix", "noise")

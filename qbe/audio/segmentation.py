@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from qbe.audio.reading import read_blocks
-from qbe.errors import AudioError, OnError
 from qbe.streams.records import Audio, File, Segment
+from qbe.support.errors import AudioError, OnError
 
 SAMPLE_RATE = 16_000
 WINDOW = 16_384  # 1.024 s

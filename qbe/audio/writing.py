@@ -11,9 +11,9 @@ import numpy as np
 import soundfile
 
 from qbe.audio.sound import Sound
-from qbe.errors import AudioError, UsageError, display
-from qbe.saving import save_file
 from qbe.streams.records import Audio
+from qbe.support.errors import AudioError, UsageError, display
+from qbe.support.saving import save_file
 
 FRAMES = 4096  # written at a time: libsndfile's Vorbis encoder has crashed on whole minutes
 FLOAT = 3  # WAVE_FORMAT_IEEE_FLOAT

@@ -16,7 +16,7 @@ import typer
 from qbe.cli import segment, deform, embed, index, search, dups, info, bench, train, eval  # isort: skip
 from qbe.cli.app import app
 from qbe.cli.outputs import say
-from qbe.errors import QbeError
+from qbe.support.errors import QbeError
 
 __all__ = ["app", "bench", "deform", "dups", "embed", "eval", "index", "info", "main", "search", "segment", "train"]
 

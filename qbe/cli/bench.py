@@ -9,11 +9,11 @@ import typer
 from qbe.cli.app import Json, NullLines, Quiet, Verbose, command
 from qbe.cli.outputs import Output
 from qbe.cli.progress import progress
-from qbe.errors import UsageError
+from qbe.support.errors import UsageError
 
 if TYPE_CHECKING:
     from qbe.cli.outputs import Row
-    from qbe.index.benchmark import Point
+    from qbe.measure.benchmark import Point
 
 MOST_TREES = 64
 
@@ -36,9 +36,9 @@ def bench(
     A query is a stored segment, mixed with one of its nearest neighbours in other files. Beside each number of trees
     stands exact search.
     """
-    from qbe.index.benchmark import benchmark, plot_benchmark
-    from qbe.index.library import open_library
-    from qbe.plotting import new_figure
+    from qbe.index.file.library import open_library
+    from qbe.measure.benchmark import benchmark, plot_benchmark
+    from qbe.support.plotting import new_figure
 
     numbers = _numbers(trees)
     opened = open_library(library)

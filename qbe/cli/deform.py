@@ -117,6 +117,6 @@ def _stream(source: Any, steps: list[Step], seed: int, tell: Tell | None) -> int
 
 def _tell(path: bytes, deformations: list[Deformation]) -> None:
     from qbe.audio.chain import describe
-    from qbe.errors import display
+    from qbe.support.errors import display
 
     say(f"{display(path)}: {describe(deformations)}")

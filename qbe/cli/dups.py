@@ -10,14 +10,14 @@ from qbe.cli.app import Json, NullLines, Quiet, Verbose, command
 from qbe.cli.outputs import Output
 from qbe.cli.progress import progress
 from qbe.cli.tables import bar
-from qbe.errors import UsageError, display
+from qbe.support.errors import UsageError, display
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from qbe.cli.outputs import Row
     from qbe.cli.tables import Shown
-    from qbe.index.library import Library
+    from qbe.index.file.library import Library
 
 LEAST = 0.5
 
@@ -37,7 +37,7 @@ def dups(
 
     The first of a group is its longest file; the others score at least S with it, whichever of the two is the query.
     """
-    from qbe.index.library import open_library
+    from qbe.index.file.library import open_library
 
     if min_score <= LEAST:
         raise UsageError(f"--min-score {min_score:g}: must be over {LEAST:g} and at most 1")
@@ -46,7 +46,7 @@ def dups(
 
 
 def _rows(library: Library, min_score: float, quiet: bool, verbose: bool) -> Iterator[Row]:
-    from qbe.duplicates import duplicate_groups
+    from qbe.search.duplicates import duplicate_groups
 
     with progress("dups", library.files, quiet=quiet, verbose=verbose) as update:
         found = duplicate_groups(library, min_score, lambda done: update(done, f"{done} of {library.files} files"))

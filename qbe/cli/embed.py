@@ -11,7 +11,7 @@ from qbe.cli.app import FilesFrom, Hop, Inputs, Jobs, KeepSilence, Model, NullNa
 from qbe.cli.inputs import sound_files, stdin, window_hop
 from qbe.cli.outputs import Report, say, stdout_stream
 from qbe.cli.progress import progress, watched
-from qbe.errors import UsageError
+from qbe.support.errors import UsageError
 
 if TYPE_CHECKING:
     from qbe.encoder import Encoder
@@ -89,8 +89,8 @@ def embed(
 def _unknown(paths: list[bytes], library: str, encoder: Encoder) -> list[bytes]:
     """The sounds that a library does not hold as they are now."""
     from qbe.audio.segmentation import file_state
-    from qbe.index.library import open_library
-    from qbe.queries import check_model
+    from qbe.index.file.library import open_library
+    from qbe.search.queries import check_model
     from qbe.streams.records import File
 
     if not os.path.exists(library):

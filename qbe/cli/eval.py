@@ -14,20 +14,20 @@ import typer
 from qbe.cli.app import Json, NullLines, Quiet, Verbose, command
 from qbe.cli.outputs import Output, Report, say
 from qbe.cli.progress import Update, progress
-from qbe.errors import QbeError, UsageError
+from qbe.support.errors import QbeError, UsageError
 
 if TYPE_CHECKING:
     from qbe.cli.outputs import Cell
-    from qbe.evaluation import Part, Retrieval, Task
+    from qbe.measure.evaluation import Part, Retrieval, Task
+    from qbe.measure.systems import System
     from qbe.streams.records import Vector
-    from qbe.systems import System
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 
 
 class Baseline(StrEnum):
-    """The names in `qbe.baselines.FEATURES`, without loading numpy."""
+    """The names in `qbe.measure.baselines.FEATURES`, without loading numpy."""
 
     logmel = "logmel"
     mfcc = "mfcc"
@@ -58,8 +58,8 @@ def evaluate(
 
     Each is searched for among those of other groups. After several tasks comes their mean.
     """
-    from qbe.evaluation import read_task
-    from qbe.systems import baseline_system, model_system
+    from qbe.measure.evaluation import read_task
+    from qbe.measure.systems import baseline_system, model_system
 
     if root is not None and not os.path.isdir(root):
         raise UsageError(f"--root {root}: no such folder")
@@ -94,7 +94,7 @@ def _embedded(
     watch: Callable[[int], AbstractContextManager[Update]],
 ) -> dict[Part, list[Vector]]:
     """The vectors of all parts of sounds, each embedded once however many tasks it stands in."""
-    from qbe.systems import embed_parts
+    from qbe.measure.systems import embed_parts
 
     parts = list(dict.fromkeys(item.part for task in tasks for item in task.items))
     vectors: dict[Part, list[Vector]] = {}
@@ -107,7 +107,7 @@ def _embedded(
 
 def _measured(task: Task, systems: list[System], vectors: dict[Part, list[Vector]]) -> list[Retrieval]:
     """Every system's figures over the items that could be read. TaskError where these leave no match."""
-    from qbe.evaluation import Task
+    from qbe.measure.evaluation import Task
 
     items = [item for item in task.items if vectors[item.part]]
     if len(items) < len(task.items):
@@ -134,7 +134,7 @@ def _rows(outcomes: list[tuple[str, list[Retrieval]]], systems: list[System]) ->
 
 def _row(task: str, system: str, outcomes: Sequence[Retrieval]) -> dict[str, Cell]:
     """One line of the output: of one task, or the mean of several, each counting alike."""
-    from qbe.evaluation import interval
+    from qbe.measure.evaluation import interval
 
     low, high = interval(outcomes)
     return {

@@ -12,7 +12,7 @@ from qbe.cli.app import Quiet, Verbose, command
 from qbe.cli.inputs import stdin
 from qbe.cli.outputs import Report, say
 from qbe.cli.progress import progress, watched
-from qbe.errors import LibraryError, UsageError, display
+from qbe.support.errors import LibraryError, UsageError, display
 
 if TYPE_CHECKING:
     from qbe.streams.records import Embedding, File, Header
@@ -74,7 +74,7 @@ def index(
 
 
 def _check(path: str, quiet: bool, verbose: bool) -> int:
-    from qbe.index.library import open_library
+    from qbe.index.file.library import open_library
 
     library, done = open_library(path), 0
     size = len(library.data)
@@ -92,7 +92,7 @@ def _check(path: str, quiet: bool, verbose: bool) -> int:
 
 
 def _remove(library: str, paths: list[str]) -> int:
-    from qbe.index.growing import remove_from_library
+    from qbe.index.build.growing import remove_from_library
 
     report = Report()
     for name in remove_from_library(library, map(os.fsencode, paths)):
@@ -133,8 +133,8 @@ def _named(paths: str, model: str | None) -> Source:
 
 
 def _write(path: str, source: Source, append: bool, trees: int | None, quiet: bool, verbose: bool) -> int:
-    from qbe.index.building import build_library
-    from qbe.index.growing import append_to_library
+    from qbe.index.build.building import build_library
+    from qbe.index.build.growing import append_to_library
 
     header, embeddings, files, failed = source
     write = append_to_library if append else build_library

@@ -9,7 +9,7 @@ import typer
 
 from qbe.cli.app import Json, NullLines, command
 from qbe.cli.outputs import Output
-from qbe.errors import display
+from qbe.support.errors import display
 
 if TYPE_CHECKING:
     from qbe.cli.outputs import Cell
@@ -23,7 +23,7 @@ def info(
 
     Files, segments, hours, model, size, cells. candidates_R is how many segments `search` scores to reach recall R.
     """
-    from qbe.index.library import open_library
+    from qbe.index.file.library import open_library
 
     opened = open_library(library)
     files, segments = opened.held()

@@ -6,10 +6,10 @@ import os
 import sys
 from typing import TYPE_CHECKING, BinaryIO
 
-from qbe.errors import UsageError
+from qbe.support.errors import UsageError
 
 if TYPE_CHECKING:
-    from qbe.errors import OnError
+    from qbe.support.errors import OnError
 
 
 def sound_files(inputs: list[str] | None, files_from: str | None, null: bool, on_error: OnError) -> list[bytes]:
@@ -25,7 +25,7 @@ def sound_files(inputs: list[str] | None, files_from: str | None, null: bool, on
 
 
 def _listed(source: str, separator: bytes) -> list[bytes]:
-    from qbe.bounded import read_whole
+    from qbe.support.bounded import read_whole
 
     if source == "-":
         text = whole_stdin()
@@ -47,7 +47,7 @@ def window_hop(seconds: float | None, sample_rate: int, window: int) -> int:
 
 def whole_stdin() -> bytes:
     """All of standard input. Raises as `stdin`, and UsageError where it is too much."""
-    from qbe.bounded import read_whole
+    from qbe.support.bounded import read_whole
 
     return read_whole(stdin(), "standard input", UsageError)
 

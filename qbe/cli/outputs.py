@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from qbe.cli.tables import Shown, write_facts, write_table
-from qbe.errors import QbeError, UsageError, display
+from qbe.support.errors import QbeError, UsageError, display
 
 Cell = str | float | int | bytes  # bytes: the name of a file
 Row = Mapping[str, Cell]

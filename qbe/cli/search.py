@@ -13,16 +13,16 @@ from qbe.cli.inputs import whole_stdin
 from qbe.cli.outputs import Output, Report
 from qbe.cli.progress import progress
 from qbe.cli.tables import bar, clock
-from qbe.errors import QbeError, UsageError, display
+from qbe.support.errors import QbeError, UsageError, display
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from qbe.cli.outputs import Cell, Row
     from qbe.cli.tables import Shown
-    from qbe.index.library import Library
-    from qbe.index.searching import Match
-    from qbe.queries import Query, QueryReader
+    from qbe.index.file.library import Library
+    from qbe.search.queries import Query, QueryReader
+    from qbe.search.ranking import Match
 
 
 @command(
@@ -73,9 +73,9 @@ def search(
 
     Best first; the score is 1 for the same sound. Exit code: 0 found, 1 nothing found, 2 error.
     """
-    from qbe.answers import Wanted, answers
-    from qbe.index.library import open_library
-    from qbe.queries import QueryReader
+    from qbe.index.file.library import open_library
+    from qbe.search.answers import Wanted, answers
+    from qbe.search.queries import QueryReader
 
     if duration is not None and duration <= 0:
         raise UsageError(f"--duration {duration:g}: must be over 0 seconds")
@@ -101,7 +101,7 @@ def search(
 
 
 def _budget(library: Library, candidates: int | None, recall: float | None, exact: bool) -> int | None:
-    from qbe.index.library import RECALL
+    from qbe.index.file.library import RECALL
 
     if exact + (candidates is not None) + (recall is not None) > 1:
         raise UsageError(
@@ -131,7 +131,7 @@ def _each(
 def _blended(
     reader: QueryReader, likes: list[str] | None, unlikes: list[str] | None, weight: float
 ) -> Iterator[list[Query]]:
-    from qbe.queries import blend
+    from qbe.search.queries import blend
 
     like, unlike = (
         [query for name in names or [] for query in _read(reader, os.fsencode(name))] for names in (likes, unlikes)

@@ -6,7 +6,7 @@ from qbe.cli.app import FilesFrom, Hop, Inputs, KeepSilence, NullNames, Quiet, V
 from qbe.cli.inputs import sound_files, window_hop
 from qbe.cli.outputs import Report, stdout_stream
 from qbe.cli.progress import progress, watched
-from qbe.errors import UsageError
+from qbe.support.errors import UsageError
 
 
 @command("segment", "qbe segment ~/samples | qbe embed | qbe index -o lib.idx")

@@ -19,16 +19,16 @@ from qbe.cli.inputs import sound_files, stdin
 from qbe.cli.outputs import Output, Report, say
 from qbe.cli.progress import progress, watched
 from qbe.cli.tables import clock
-from qbe.errors import UsageError
+from qbe.support.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from qbe.errors import OnError
     from qbe.learn.session import Session, Summary
     from qbe.learn.settings import Settings
     from qbe.learn.training import Progress
     from qbe.streams.records import Segment
+    from qbe.support.errors import OnError
 
 DEFAULT_MINUTES = 60.0
 Balance = StrEnum("Balance", ["duration", "sqrt", "folder"])

@@ -1,1 +1,1 @@
-"""The library: one file that holds the index, its building and its searching."""
+"""The store that is one file."""

@@ -13,9 +13,9 @@ from pathlib import Path
 import soundfile
 
 from qbe.audio.segmentation import SAMPLE_RATE
-from qbe.errors import OnError, QbeError, TrainingError
 from qbe.learn.corpus import write_corpus
 from qbe.streams.records import Segment
+from qbe.support.errors import OnError, QbeError, TrainingError
 
 FORMAT = b"qbe corpus 1 at %d Hz" % SAMPLE_RATE
 MOST_PER_BYTE = 80  # decoded bytes for a byte of file: a header that promises more is wrong

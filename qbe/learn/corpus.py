@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.audio.segmentation import SAMPLE_RATE
-from qbe.bounded import forget
-from qbe.errors import TrainingError
 from qbe.learn.settings import Balance
 from qbe.streams.records import Audio, Segment
+from qbe.support.bounded import forget
+from qbe.support.errors import TrainingError
 
 HELD_OUT = 0.05  # of all files
 FEW_FILES = 5  # from so many on, one is held out

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from qbe.errors import UsageError
+from qbe.support.errors import UsageError
 
 CPUINFO = Path("/proc/cpuinfo")
 

@@ -12,12 +12,12 @@ import torch
 
 from qbe.audio.segmentation import SAMPLE_RATE, WINDOW
 from qbe.encoder import load_encoder
-from qbe.errors import ModelError
 from qbe.learn import filterbank
 from qbe.learn.network import DIMENSION, WIDTHS, Network
 from qbe.learn.quantisation import quantised
-from qbe.saving import save_file
 from qbe.streams.records import Audio
+from qbe.support.errors import ModelError
+from qbe.support.saving import save_file
 
 OPSET = 17
 REAL = 64  # segments of sound that torch and onnxruntime are compared on

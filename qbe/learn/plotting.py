@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from qbe.learn.losses import compare, mine
 from qbe.learn.settings import Mining
-from qbe.plotting import new_figure, write_svg
+from qbe.support.plotting import new_figure, write_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,8 +12,8 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from qbe.encoder import load_encoder
-from qbe.errors import ModelError
 from qbe.streams.records import Audio
+from qbe.support.errors import ModelError
 
 LEAST_COSINE = 0.995  # of any sound's embedding to that of the model in 32 bits
 BATCH = 32

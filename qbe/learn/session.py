@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from qbe.audio.segmentation import WINDOW
-from qbe.errors import TrainingError
 from qbe.learn.components import fit_components
 from qbe.learn.corpus import Corpus, open_corpus, write_corpus
 from qbe.learn.export import export
@@ -25,6 +24,7 @@ from qbe.learn.settings import Settings
 from qbe.learn.training import Progress, Training, load_checkpoint
 from qbe.learn.triplets import HeldOut, Triplets
 from qbe.streams.records import Audio, Segment
+from qbe.support.errors import TrainingError
 
 REAL_SOUNDS = 512  # that an exported model is checked on
 FITTED = 8192  # that the embedding's components are found on

@@ -18,15 +18,15 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from qbe.errors import TrainingError
 from qbe.learn.collapse import CollapseWatch
 from qbe.learn.devices import half_precision, loading_workers, open_device
 from qbe.learn.losses import Outcome, Views, batch_loss, compare
 from qbe.learn.network import Network
 from qbe.learn.settings import Settings
 from qbe.learn.triplets import Batch, HeldOut
-from qbe.saving import save_file
 from qbe.streams.records import Audio
+from qbe.support.errors import TrainingError
+from qbe.support.saving import save_file
 
 CHECKPOINT_SECONDS = 180.0
 RECALL_STEPS = 100

@@ -20,10 +20,10 @@ from qbe.audio.deformation import FAST, apply, duration_factor, mix
 from qbe.audio.recipe import DEFORMATIONS, ELSEWHERE, Recipe, choose, draw
 from qbe.audio.segmentation import SAMPLE_RATE, WINDOW
 from qbe.audio.sound import from_samples
-from qbe.errors import TrainingError
 from qbe.learn.corpus import Corpus
 from qbe.learn.settings import Settings
 from qbe.streams.records import Audio, Deformation
+from qbe.support.errors import TrainingError
 
 NEIGHBOURS = 3  # files before and after one in its folder
 

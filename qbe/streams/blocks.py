@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from qbe.audio.reading import LONGEST
 from qbe.audio.segmentation import HOP, WINDOW
-from qbe.errors import StreamError, display
 from qbe.streams.records import MAX_DIMENSION, Embedding, Header, Vector
+from qbe.support.errors import StreamError, display
 
 MAGIC = b"\x93NUMPY"
 PIECE = 1 << 22  # bytes read at a time

@@ -14,7 +14,6 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.errors import QbeError, StreamError, display
 from qbe.streams.records import (
     FORMAT,
     MAX_DIMENSION,
@@ -31,6 +30,7 @@ from qbe.streams.records import (
     Record,
     Segment,
 )
+from qbe.support.errors import QbeError, StreamError, display
 
 ARRAY = 1  # the msgpack ext type of arrays
 DTYPES = ("<f4", "<f8", "<i2", "<i4", "<i8")

@@ -28,8 +28,8 @@ import pedalboard
 from qbe.audio import studio, wsola
 from qbe.audio.reading import find_audio, read_blocks
 from qbe.audio.sound import from_samples
-from qbe.errors import raise_error
 from qbe.streams.records import Audio
+from qbe.support.errors import raise_error
 
 RATE = 16_000
 SEMITONES = (-10.0, -3.5, 0.5, 4.0, 10.0)

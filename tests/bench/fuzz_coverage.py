@@ -20,9 +20,9 @@ import atheris
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 with atheris.instrument_imports(include=["qbe.streams", "qbe.index", "msgpack"]):
-    from qbe.errors import StreamError
-    from qbe.index.library import open_library
+    from qbe.index.file.library import open_library
     from qbe.streams.framing import StreamReader
+    from qbe.support.errors import StreamError
 
 from fuzzing import use
 from hostile import WHOLE_STREAMS

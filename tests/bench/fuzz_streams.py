@@ -18,8 +18,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from hostile import EMBEDDING_STREAMS, SEGMENT_STREAMS, WHOLE_STREAMS
 
-from qbe.errors import StreamError
 from qbe.streams.framing import StreamReader
+from qbe.support.errors import StreamError
 
 INTERESTING = bytes.fromhex(
     "00 01 7f 80 8f 90 9f a0 c0 c1 c4 c5 c6 c7 c8 c9 ca cb cc cf d0 d3 d4 d9 db dc dd de df e0 ff"

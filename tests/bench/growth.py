@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 from index import SINGLE, K, Rows, grown, read_stream
 
-from qbe.index.candidates import nearest
-from qbe.index.growing import append_to_library
-from qbe.index.library import Library, open_library
+from qbe.index.build.growing import append_to_library
+from qbe.index.file.library import Library, open_library
+from qbe.index.near.candidates import nearest
 from qbe.streams.records import Header, Vector
 
 FACTOR, ROUNDS = 8, 5

@@ -27,11 +27,11 @@ from typing import Any
 
 import numpy as np
 
-from qbe.centring import centred, middle
-from qbe.index.building import build_library
-from qbe.index.candidates import nearest
-from qbe.index.library import Library, open_library
-from qbe.index.searching import search
+from qbe.index.build.building import build_library
+from qbe.index.file.library import Library, open_library
+from qbe.index.near.candidates import nearest
+from qbe.search.centring import centred, middle
+from qbe.search.ranking import search
 from qbe.streams.framing import StreamReader
 from qbe.streams.records import Embedding, Header, Vector
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qbe.evaluation import Item, Part, read_task
+from qbe.measure.evaluation import Item, Part, read_task
 
 JOINT = "proximity=0.6,pitch=0.5,stretch=0.5,mix=0.15,noise=0.15"
 SYSTEMS = {
@@ -122,7 +122,6 @@ def train_on_labels(tasks: dict[str, list[Item]], arguments: argparse.Namespace,
     from qbe.audio.reading import read_blocks
     from qbe.audio.recipe import choose, draw, read_recipe
     from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, cut, segments
-    from qbe.errors import AudioError
     from qbe.learn.cache import decode_once, default_cache
     from qbe.learn.corpus import Corpus, open_corpus, write_corpus
     from qbe.learn.export import export
@@ -130,6 +129,7 @@ def train_on_labels(tasks: dict[str, list[Item]], arguments: argparse.Namespace,
     from qbe.learn.training import Training
     from qbe.learn.triplets import Batch, Place, Triplets, deformed_window
     from qbe.streams.records import Segment
+    from qbe.support.errors import AudioError
 
     class Labelled(Dataset[Batch]):
         """Every batch is of one task; pairs have a label in common and no group; negatives have another label."""

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from qbe.index.library import Library, open_library
-from qbe.index.searching import search, search_all
+from qbe.index.file.library import Library, open_library
+from qbe.search.ranking import search, search_all
 from qbe.streams.framing import StreamWriter
 from qbe.streams.records import Embedding, Header, Vector
 

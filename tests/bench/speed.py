@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from shell import measured
 
 from qbe.audio.reading import find_audio
-from qbe.errors import raise_error
+from qbe.support.errors import raise_error
 
 QBE = str(Path(sys.executable).with_name("qbe"))
 IMPORTS = "import numpy, onnxruntime, soundfile"

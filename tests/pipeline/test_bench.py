@@ -10,10 +10,10 @@ import pytest
 from kills import DIMENSION, HEADER
 from shell import ENVIRONMENT, in_terminal, rows, said, sh
 
-from qbe.index.benchmark import perturbed_segments
-from qbe.index.building import build_library
-from qbe.index.growing import append_to_library, remove_from_library
-from qbe.index.library import open_library
+from qbe.index.build.building import build_library
+from qbe.index.build.growing import append_to_library, remove_from_library
+from qbe.index.file.library import open_library
+from qbe.measure.benchmark import perturbed_segments
 from qbe.streams.records import Embedding
 
 

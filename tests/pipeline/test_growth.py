@@ -12,7 +12,7 @@ import pytest
 from conftest import DATA, tone, write_sound
 from shell import rows, said, sh
 
-from qbe.index.library import open_library
+from qbe.index.file.library import open_library
 
 NIGHTLY = "qbe embed --new lib.idx sounds | qbe index --append -o lib.idx"
 

@@ -22,11 +22,11 @@ from hostile import (
 )
 from shell import said, sh
 
-import qbe.bounded
+import qbe.support.bounded
 from qbe.audio.reading import read_blocks
 from qbe.cli import run
-from qbe.errors import AudioError, StreamError
 from qbe.streams.framing import StreamReader
+from qbe.support.errors import AudioError, StreamError
 
 Capture = pytest.CaptureFixture[bytes]
 
@@ -230,7 +230,7 @@ def test_a_bad_library(home: Path, capsysbinary: Capture, command: tuple[str, ..
 
 @pytest.mark.usefixtures("home")
 def test_what_never_ends_is_refused(capsysbinary: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qbe.bounded, "MOST", 1 << 23)
+    monkeypatch.setattr(qbe.support.bounded, "MOST", 1 << 23)
     endless = {
         "a list of names": ("embed", "--files-from", "/dev/zero"),
         "a model": ("embed", "--model", "/dev/zero", GOOD),
@@ -253,7 +253,7 @@ def test_names_that_can_name_nothing(home: Path, capsysbinary: Capture) -> None:
 
 
 def test_nothing_is_ever_unpickled() -> None:
-    package = Path(qbe.bounded.__file__).parent
+    package = Path(qbe.support.bounded.__file__).parent
     sources = {path: path.read_text() for path in package.rglob("*.py")}
     assert not [path for path, text in sources.items() if "import pickle" in text or "allow_pickle=True" in text]
     loads = [line for text in sources.values() for line in text.splitlines() if "torch.load(" in line]

@@ -16,7 +16,7 @@ import soundfile
 from conftest import DATA, noise, tone, write_sound
 from shell import ENVIRONMENT, in_terminal, peak_memory, rows, said, sh, wait_for
 
-from qbe.index.library import open_library
+from qbe.index.file.library import open_library
 
 LIBRARY, QUERIES = DATA / "library", DATA / "queries"
 

@@ -9,7 +9,7 @@ import pytest
 from kills import Content, kill_writers, write_stream
 from shell import ENVIRONMENT, said, sh, wait_for
 
-from qbe.index.library import open_library
+from qbe.index.file.library import open_library
 
 
 def test_killed_writers_leave_the_old_library_or_the_new_one(tmp_path: Path) -> None:

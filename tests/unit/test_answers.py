@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qbe.answers import NEAR_IDENTICAL, Wanted, lies_inside
-from qbe.answers import answers as answers_to_all
-from qbe.errors import UsageError
-from qbe.index.building import build_library
-from qbe.index.library import Library, open_library
-from qbe.index.searching import Match, search
-from qbe.queries import Query, blend
+from qbe.index.build.building import build_library
+from qbe.index.file.library import Library, open_library
+from qbe.search.answers import NEAR_IDENTICAL, Wanted, lies_inside
+from qbe.search.answers import answers as answers_to_all
+from qbe.search.queries import Query, blend
+from qbe.search.ranking import Match, search
 from qbe.streams.records import Embedding, Header, Vector
+from qbe.support.errors import UsageError
 
 DIMENSION = 16
 HEADER = Header("embeddings", 16_000, model="ab" * 32, name="m", dimension=DIMENSION)

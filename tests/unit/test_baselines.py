@@ -9,8 +9,8 @@ import pytest
 from conftest import noise, tone
 
 from qbe.audio.segmentation import WINDOW
-from qbe.baselines import BANDS, COEFFICIENTS, best_variant, dct, log_mel, log_mel_frames, mel_edges, mfcc
-from qbe.evaluation import retrieval
+from qbe.measure.baselines import BANDS, COEFFICIENTS, best_variant, dct, log_mel, log_mel_frames, mel_edges, mfcc
+from qbe.measure.evaluation import retrieval
 from qbe.streams.records import Audio, Vector
 
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from qbe.errors import StreamError
 from qbe.streams.blocks import named, read_blocks
 from qbe.streams.records import Header
+from qbe.support.errors import StreamError
 
 HEADER = Header("embeddings", 16_000, "", "", 3)
 

@@ -14,11 +14,11 @@ import pytest
 from conftest import noise, write_sound
 
 from qbe.audio.segmentation import segments
-from qbe.errors import OnError, QbeError, TrainingError
 from qbe.learn import cache as caching
 from qbe.learn.cache import decode_once, default_cache
 from qbe.learn.corpus import open_corpus
 from qbe.streams.records import Segment
+from qbe.support.errors import OnError, QbeError, TrainingError
 
 
 class Decoding:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from qbe.centring import PRIOR, centred, middle, restored
+from qbe.search.centring import PRIOR, centred, middle, restored
 
 
 def units(count: int, seed: int, dimension: int = 24, common: float = 0.0) -> NDArray[np.float32]:

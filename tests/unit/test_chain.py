@@ -9,8 +9,8 @@ from conftest import noise
 from qbe.audio.chain import Step, deform_segments, describe, drawn
 from qbe.audio.deformation import deformed
 from qbe.audio.segmentation import WINDOW, cut
-from qbe.errors import UsageError
 from qbe.streams.records import Deformation, Segment
+from qbe.support.errors import UsageError
 
 RATE = 16_000
 

@@ -10,10 +10,10 @@ import pytest
 from conftest import noise
 
 from qbe.audio.segmentation import WINDOW, cut
-from qbe.errors import TrainingError
 from qbe.learn.corpus import Corpus, open_corpus, write_corpus
 from qbe.learn.settings import Balance
 from qbe.streams.records import Audio, Segment
+from qbe.support.errors import TrainingError
 
 
 def cuts(sounds: dict[bytes, Audio], hop: int = WINDOW) -> Iterator[Segment]:

@@ -12,8 +12,8 @@ from conftest import noise, tone, write_sound
 from qbe.audio import deformation, studio
 from qbe.audio.deformation import FAST, add_noise, apply, deformed, duration_factor, gain, near, tilt
 from qbe.audio.sound import Sound, from_samples
-from qbe.errors import AudioError, UsageError
 from qbe.streams.records import Audio, Deformation
+from qbe.support.errors import AudioError, UsageError
 
 
 def stereo(seconds: float = 2.0, rate: int = 44_100) -> Sound:

@@ -9,9 +9,9 @@ import pytest
 from conftest import cosines
 from numpy.typing import NDArray
 
-from qbe.duplicates import duplicate_groups, score
-from qbe.index.building import build_library
-from qbe.index.library import Library, open_library
+from qbe.index.build.building import build_library
+from qbe.index.file.library import Library, open_library
+from qbe.search.duplicates import duplicate_groups, score
 from qbe.streams.records import Embedding, Header, Vector
 
 DIMENSION = 24

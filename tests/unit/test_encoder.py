@@ -14,8 +14,8 @@ from conftest import DATA, noise, tone
 from qbe.audio.reading import read_blocks
 from qbe.audio.segmentation import WINDOW, cut, segments
 from qbe.encoder import Encoder, default_model, open_encoder
-from qbe.errors import ModelError, raise_error
 from qbe.streams.records import Segment, Vector
+from qbe.support.errors import ModelError, raise_error
 
 
 def sound(name: str) -> Vector:

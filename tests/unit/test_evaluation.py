@@ -11,8 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qbe.errors import TaskError
-from qbe.evaluation import Part, Retrieval, average_precision, chance_precision, interval, maxsim, read_task, retrieval
+from qbe.measure.evaluation import (
+    Part,
+    Retrieval,
+    average_precision,
+    chance_precision,
+    interval,
+    maxsim,
+    read_task,
+    retrieval,
+)
+from qbe.support.errors import TaskError
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=30))

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qbe.errors import StreamError
 from qbe.streams.framing import StreamReader, StreamWriter, pack, write_blocks
 from qbe.streams.records import Deformation, Embedding, End, Header, Record, Segment
+from qbe.support.errors import StreamError
 
 SEGMENTS = Header("segments", 16_000)
 EMBEDDINGS = Header("embeddings", 16_000, model="ab" * 32, name="m", dimension=3)

@@ -10,16 +10,16 @@ from conftest import cosines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qbe.errors import LibraryError, ModelError
-from qbe.index import growing
-from qbe.index.building import build_library
-from qbe.index.candidates import nearest
-from qbe.index.growing import append_to_library, remove_from_library
-from qbe.index.library import Library, open_library
-from qbe.index.planting import LEAST_ROWS
-from qbe.index.searching import Match, search
-from qbe.saving import locked
+from qbe.index.build import growing
+from qbe.index.build.building import build_library
+from qbe.index.build.growing import append_to_library, remove_from_library
+from qbe.index.build.planting import LEAST_ROWS
+from qbe.index.file.library import Library, open_library
+from qbe.index.near.candidates import nearest
+from qbe.search.ranking import Match, search
 from qbe.streams.records import Embedding, File, Header, Vector
+from qbe.support.errors import LibraryError, ModelError
+from qbe.support.saving import locked
 
 DIMENSION, HOP = 48, 8192
 HEADER = Header("embeddings", 16_000, model="ab" * 32, name="m", dimension=DIMENSION)

@@ -13,12 +13,12 @@ from conftest import cosines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qbe.errors import LibraryError
-from qbe.index.building import Built, build_library
-from qbe.index.file import SLOTS
-from qbe.index.library import Library, open_library
-from qbe.index.searching import search
+from qbe.index.build.building import Built, build_library
+from qbe.index.file.layout import SLOTS
+from qbe.index.file.library import Library, open_library
+from qbe.search.ranking import search
 from qbe.streams.records import Embedding, Header, Vector
+from qbe.support.errors import LibraryError
 
 HEADER = Header("embeddings", 16_000, model="ab" * 32, name="m", dimension=8)
 

@@ -16,12 +16,12 @@ from conftest import DATA, noise
 
 from qbe.audio.segmentation import segments
 from qbe.encoder import load_encoder, open_encoder
-from qbe.errors import ModelError, raise_error
 from qbe.learn import export as exporting
 from qbe.learn.export import export, onnx_bytes, parity, probe_sounds
 from qbe.learn.network import DIMENSION, Network
 from qbe.learn.quantisation import quantised
 from qbe.streams.records import Audio
+from qbe.support.errors import ModelError, raise_error
 
 
 @cache

@@ -12,8 +12,8 @@ import soundfile
 from conftest import noise, tone, write_sound
 
 from qbe.audio.reading import find_audio, read_blocks
-from qbe.errors import AudioError, QbeError, raise_error
 from qbe.streams.records import Audio
+from qbe.support.errors import AudioError, QbeError, raise_error
 
 
 def decode(path: Path, rate: int = 16_000, **part: float) -> Audio:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from qbe.audio.deformation import check
 from qbe.audio.recipe import CHANGES, DEFORMATIONS, Recipe, choose, draw, read_recipe
-from qbe.errors import UsageError
+from qbe.support.errors import UsageError
 
 
 def test_what_is_not_named_weighs_nothing() -> None:

@@ -11,18 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from qbe.centring import PRIOR
-from qbe.errors import LibraryError
-from qbe.index.building import build_library
-from qbe.index.candidates import nearest
-from qbe.index.library import Cells, Library, open_library
-from qbe.index.near import GROUPED, Near, best_allowed, highest
-from qbe.index.pages import numbers_of
-from qbe.index.parts import UNIT
-from qbe.index.planting import LEAST_ROWS, assign, cells_for, plant
-from qbe.index.scanning import Scan
-from qbe.index.searching import Match, search, search_all
+from qbe.index.build.building import build_library
+from qbe.index.build.planting import LEAST_ROWS, assign, cells_for, plant
+from qbe.index.file.library import Cells, Library, open_library
+from qbe.index.file.pages import numbers_of
+from qbe.index.file.parts import UNIT
+from qbe.index.near.candidates import nearest
+from qbe.index.near.scanning import Scan
+from qbe.index.near.scores import GROUPED, Near, best_allowed, highest
+from qbe.search.centring import PRIOR
+from qbe.search.ranking import Match, search, search_all
 from qbe.streams.records import Embedding, Header, Vector
+from qbe.support.errors import LibraryError
 
 DIMENSION, HOP, PER_FILE = 64, 8192, 8
 HEADER = Header("embeddings", 16_000, model="ab" * 32, name="m", dimension=DIMENSION)

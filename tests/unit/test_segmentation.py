@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qbe.audio.segmentation import cut, segments
-from qbe.errors import AudioError, QbeError
 from qbe.streams.records import Audio
+from qbe.support.errors import AudioError, QbeError
 
 WINDOW, HOP = 64, 32
 

@@ -11,10 +11,10 @@ from conftest import DATA, noise, tone, write_sound
 
 from qbe.audio.segmentation import segments
 from qbe.encoder import Encoder
-from qbe.errors import QbeError, raise_error
-from qbe.evaluation import Part, retrieval
+from qbe.measure.evaluation import Part, retrieval
+from qbe.measure.systems import System, baseline_system, embed_parts, model_system
 from qbe.streams.records import Audio, Vector
-from qbe.systems import System, baseline_system, embed_parts, model_system
+from qbe.support.errors import QbeError, raise_error
 
 STREAM = DATA / "library" / "water" / "stream 1.ogg"
 

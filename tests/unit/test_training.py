@@ -15,7 +15,6 @@ from conftest import noise, tone
 from qbe.audio.recipe import Recipe
 from qbe.audio.segmentation import WINDOW, cut
 from qbe.encoder import open_encoder
-from qbe.errors import TrainingError, UsageError
 from qbe.learn import devices
 from qbe.learn import training as running
 from qbe.learn.corpus import Corpus, write_corpus
@@ -26,6 +25,7 @@ from qbe.learn.settings import Settings
 from qbe.learn.training import Training, load_checkpoint
 from qbe.learn.triplets import HeldOut, Triplets
 from qbe.streams.records import Audio, Segment
+from qbe.support.errors import TrainingError, UsageError
 
 CPU = torch.device("cpu")
 

@@ -14,12 +14,12 @@ from conftest import cents, frequency, noise, tone
 
 from qbe.audio.recipe import Recipe
 from qbe.audio.segmentation import WINDOW, cut
-from qbe.errors import TrainingError, UsageError
 from qbe.learn.audition import PAIRS, write_pairs
 from qbe.learn.corpus import Corpus, write_corpus
 from qbe.learn.settings import Balance, Settings
 from qbe.learn.triplets import HeldOut, Triplets
 from qbe.streams.records import Audio
+from qbe.support.errors import TrainingError, UsageError
 
 PLAIN = {"proximity": 0.0, "pitch": 0.0, "stretch": 0.0, "noise": 0.0}
 

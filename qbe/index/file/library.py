@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.bounded import forget
-from qbe.errors import LibraryError, display
-from qbe.index.file import Block, Footer, map_file, read_commit
-from qbe.index.frame import Frame
-from qbe.index.pages import Numbers, Pages, numbers_of
-from qbe.index.parts import UNIT, Part, is_complete
+from qbe.index.file.frame import Frame
+from qbe.index.file.layout import Block, Footer, map_file, read_commit
+from qbe.index.file.pages import Numbers, Pages, numbers_of
+from qbe.index.file.parts import UNIT, Part, is_complete
 from qbe.streams.records import Vector
+from qbe.support.bounded import forget
+from qbe.support.errors import LibraryError, display
 
 RECALL = 0.97  # of the search that is not told how thorough to be
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from qbe.index.library import Library
-from qbe.index.near import Allowed, Near
-from qbe.index.scanning import Scan
-from qbe.index.sweeping import sweep
+from qbe.index.file.library import Library
+from qbe.index.near.scanning import Scan
+from qbe.index.near.scores import Allowed, Near
+from qbe.index.near.sweeping import sweep
 from qbe.streams.records import Vector
 
 SHARED = 3  # queries that ask for a cell, on average, from which on sweeping is quicker

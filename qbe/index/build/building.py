@@ -11,16 +11,16 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.errors import LibraryError
-from qbe.index.file import Block, BlockWriter, Footer, write_commit
-from qbe.index.frame import Frame
-from qbe.index.intake import Intake
-from qbe.index.library import Library
-from qbe.index.parts import UNIT
-from qbe.index.planting import CELL_ROWS, assign, cells_for, plant
-from qbe.index.recall import measure_budgets
-from qbe.saving import locked, save_file
+from qbe.index.build.intake import Intake
+from qbe.index.build.planting import CELL_ROWS, assign, cells_for, plant
+from qbe.index.build.recall import measure_budgets
+from qbe.index.file.frame import Frame
+from qbe.index.file.layout import Block, BlockWriter, Footer, write_commit
+from qbe.index.file.library import Library
+from qbe.index.file.parts import UNIT
 from qbe.streams.records import Embedding, File, Header, Vector
+from qbe.support.errors import LibraryError
+from qbe.support.saving import locked, save_file
 
 SAMPLE_PER_CELL = 64  # rows to plant a tree on
 SMALLEST_SAMPLE = 1 << 18

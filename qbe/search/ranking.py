@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.index.candidates import nearest
-from qbe.index.library import Library
-from qbe.index.near import Near, best_allowed
+from qbe.index.file.library import Library
+from qbe.index.near.candidates import nearest
+from qbe.index.near.scores import Near, best_allowed
 from qbe.streams.records import Vector
 
 ROWS = 1 << 15  # compared at a time

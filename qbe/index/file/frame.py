@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.centring import Vectors, centred, middle, restored
+from qbe.search.centring import Vectors, centred, middle, restored
 from qbe.streams.records import Vector
 
 HEAD_DIMENSIONS = 32

@@ -32,7 +32,7 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.errors import LibraryError, display
+from qbe.support.errors import LibraryError, display
 
 MAGIC = b"QBEINDEX"
 VERSION = 5

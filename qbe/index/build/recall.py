@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.bounded import forget
-from qbe.index.file import Budget
-from qbe.index.library import Library
-from qbe.index.near import tail_scores
-from qbe.index.searching import search
+from qbe.index.file.layout import Budget
+from qbe.index.file.library import Library
+from qbe.index.near.scores import tail_scores
+from qbe.search.ranking import search
 from qbe.streams.records import Vector
+from qbe.support.bounded import forget
 
 RECALLS = (0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995)
 K = 10

@@ -16,8 +16,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.index.frame import Frame
-from qbe.index.library import Library
+from qbe.index.file.frame import Frame
+from qbe.index.file.library import Library
 from qbe.streams.records import Embedding, File, Vector
 
 BUFFERED_ROWS = 4096

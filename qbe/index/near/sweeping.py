@@ -9,11 +9,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.index.library import Library
-from qbe.index.near import Near, answering, cells_to_order, highest, nearness
-from qbe.index.pages import Numbers
-from qbe.index.parts import UNIT
-from qbe.index.scanning import Scan
+from qbe.index.file.library import Library
+from qbe.index.file.pages import Numbers
+from qbe.index.file.parts import UNIT
+from qbe.index.near.scanning import Scan
+from qbe.index.near.scores import Near, answering, cells_to_order, highest, nearness
 from qbe.streams.records import Vector
 
 TOLD_BY = 4  # times as many rows as are wanted tell how good these must be

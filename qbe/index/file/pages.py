@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.errors import LibraryError
-from qbe.index.file import Block
+from qbe.index.file.layout import Block
+from qbe.support.errors import LibraryError
 
 Numbers = NDArray[np.int64]
 CHECKED = 1 << 10  # pages at a time, of all

@@ -21,14 +21,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.errors import ModelError, display
-from qbe.index.building import Built, build_locked, settled, write_library, write_part
-from qbe.index.file import Block, BlockWriter, Commit, map_file, read_commit, write_commit
-from qbe.index.intake import Intake
-from qbe.index.library import Library, open_library
-from qbe.saving import locked
+from qbe.index.build.building import Built, build_locked, settled, write_library, write_part
+from qbe.index.build.intake import Intake
+from qbe.index.file.layout import Block, BlockWriter, Commit, map_file, read_commit, write_commit
+from qbe.index.file.library import Library, open_library
 from qbe.streams.framing import model_label
 from qbe.streams.records import Embedding, File, Header
+from qbe.support.errors import ModelError, display
+from qbe.support.saving import locked
 
 GROWTH = 0.1  # of the rows that were built
 ABSORBED = 4  # times as many rows as come, or

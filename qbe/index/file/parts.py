@@ -4,7 +4,7 @@ A library is the part that was built and those that were appended since. Rows ar
 in a part, by their place in the cells of its first tree; files are numbered part by part too. The blocks of a part, for
 N rows of F files, dimension D = H + R, T trees, and C cells in all:
 
-    middle       float32 [D]       of the first part: what its vectors are seen from (`qbe.centring`)
+    middle       float32 [D]       of the first part: what its vectors are seen from (`qbe.search.centring`)
     rotation     float32 [D, D]    of the first part: orthonormal, a vector v is kept as centred(v, middle) @ rotation,
                                    its first H numbers holding the most
     heads        float32 [T N, H]  the first H numbers, tree by tree, cell by cell
@@ -29,8 +29,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qbe.index.file import Block, Footer
-from qbe.index.frame import HEAD_DIMENSIONS
+from qbe.index.file.frame import HEAD_DIMENSIONS
+from qbe.index.file.layout import Block, Footer
 
 UNIT = 1 / 32767  # of tails: no number is over 1. NumPy makes float32 of these ten times as fast as of float16
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.audio.segmentation import SAMPLE_RATE
-from qbe.evaluation import Retrieval, retrieval
+from qbe.measure.evaluation import Retrieval, retrieval
 from qbe.streams.records import Audio, Vector
 
 Frames = NDArray[np.float64]
@@ -78,7 +78,7 @@ FEATURES: dict[str, Callable[[Audio], Vector]] = {"logmel": log_mel, "mfcc": mfc
 
 
 def best_variant(sounds: Sequence[Vector], labels: Sequence[str], groups: Sequence[str]) -> Retrieval:
-    """As `qbe.evaluation.retrieval`, of the variant of the features with the highest mean average precision."""
+    """As `qbe.measure.evaluation.retrieval`, of the variant of the features with the highest mean average precision."""
     windows = np.concatenate(list(sounds))
     shift, scale = windows.mean(0), windows.std(0) + 1e-6
     outcomes = []

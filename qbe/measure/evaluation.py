@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.audio.reading import LONGEST
-from qbe.bounded import read_whole
-from qbe.centring import centred, middle
-from qbe.errors import TaskError, display
+from qbe.search.centring import centred, middle
 from qbe.streams.records import Vector
+from qbe.support.bounded import read_whole
+from qbe.support.errors import TaskError, display
 
 COLUMNS = ("path", "label", "group")
 NORMAL_95 = 1.96

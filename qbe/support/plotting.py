@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qbe.errors import UsageError
-from qbe.saving import save_file
+from qbe.support.errors import UsageError
+from qbe.support.saving import save_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-from qbe.errors import LibraryError, UsageError, display
+from qbe.support.errors import LibraryError, UsageError, display
 
 LONGEST_BEGINNING = 100  # bytes: a name has 255 at most
 

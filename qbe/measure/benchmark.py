@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qbe.errors import LibraryError
-from qbe.index.building import write_library
-from qbe.index.candidates import nearest
-from qbe.index.intake import Intake
-from qbe.index.library import RECALL, Library, open_library
-from qbe.index.pages import Numbers
-from qbe.index.searching import Match, search
-from qbe.plotting import write_svg
+from qbe.index.build.building import write_library
+from qbe.index.build.intake import Intake
+from qbe.index.file.library import RECALL, Library, open_library
+from qbe.index.file.pages import Numbers
+from qbe.index.near.candidates import nearest
+from qbe.search.ranking import Match, search
 from qbe.streams.records import Vector
+from qbe.support.errors import LibraryError
+from qbe.support.plotting import write_svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.index.library import Library
-from qbe.index.pages import Numbers
-from qbe.index.parts import UNIT
+from qbe.index.file.library import Library
+from qbe.index.file.pages import Numbers
+from qbe.index.file.parts import UNIT
 from qbe.streams.records import Vector
 
 WIDENED = 4

@@ -9,10 +9,10 @@ from functools import partial
 
 import numpy as np
 
-from qbe.index.library import Library
-from qbe.index.searching import Match, search, search_all
-from qbe.queries import Query
-from qbe.saving import same_file
+from qbe.index.file.library import Library
+from qbe.search.queries import Query
+from qbe.search.ranking import Match, search, search_all
+from qbe.support.saving import same_file
 
 NEAR_IDENTICAL = 0.98  # cosine of two segments
 WIDENED = 4

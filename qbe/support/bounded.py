@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 from typing import BinaryIO
 
-from qbe.errors import QbeError
+from qbe.support.errors import QbeError
 
 MOST = 1 << 30  # bytes
 CHUNK = 1 << 20

@@ -13,11 +13,11 @@ import numpy as np
 from qbe.audio import reading
 from qbe.audio.segmentation import cut
 from qbe.encoder import Encoder, open_encoder
-from qbe.errors import AudioError, ModelError, UsageError, display
-from qbe.index.file import Footer
+from qbe.index.file.layout import Footer
 from qbe.streams.blocks import MAGIC, read_blocks
 from qbe.streams.framing import StreamReader, is_stream, model_label
 from qbe.streams.records import Segment, Vector
+from qbe.support.errors import AudioError, ModelError, UsageError, display
 
 SMALLEST = 1e-6  # a vector that is shorter points nowhere
 

@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.index.library import RECALL, Library
-from qbe.index.searching import search
+from qbe.index.file.library import RECALL, Library
+from qbe.search.ranking import search
 
 PROBES = 4  # segments of a file whose neighbours are looked up
 NEIGHBOURS, MOST_NEIGHBOURS = 16, 1024

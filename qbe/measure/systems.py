@@ -13,11 +13,11 @@ import numpy as np
 
 from qbe.audio.reading import read_blocks
 from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, cut
-from qbe.baselines import FEATURES, best_variant
 from qbe.encoder import BATCH, JOBS, open_encoder
-from qbe.errors import AudioError, OnError, display
-from qbe.evaluation import Part, Retrieval, library_retrieval
+from qbe.measure.baselines import FEATURES, best_variant
+from qbe.measure.evaluation import Part, Retrieval, library_retrieval
 from qbe.streams.records import Audio, Segment, Vector
+from qbe.support.errors import AudioError, OnError, display
 
 Measure = Callable[[Sequence[Vector], Sequence[str], Sequence[str]], Retrieval]
 
@@ -27,7 +27,7 @@ class System:
     """name : in tables
     sample_rate, samples : of the windows it takes
     embed : float32 [B, samples] -> [B, D]
-    measure : from the vectors of all sounds, their labels and groups, as `qbe.evaluation.retrieval`
+    measure : from the vectors of all sounds, their labels and groups, as `qbe.measure.evaluation.retrieval`
     """
 
     name: str
@@ -45,7 +45,7 @@ def model_system(path: str | None) -> System:
 
 
 def baseline_system(name: str) -> System:
-    """One of `qbe.baselines.FEATURES`."""
+    """One of `qbe.measure.baselines.FEATURES`."""
     return System(name, SAMPLE_RATE, WINDOW, FEATURES[name], best_variant)
 
 

@@ -1,0 +1,1 @@
+"""How a library file comes to be, and how it grows."""

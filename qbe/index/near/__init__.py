@@ -1,0 +1,1 @@
+"""Which rows of a library file are near a query."""
