@@ -10,10 +10,10 @@ from pathlib import Path
 
 import msgpack
 import numpy as np
+from libraries import search
 
 from qbe.index.file.layout import CRC, HEAD, SLOT, SLOTS, Block, align
 from qbe.index.file.library import open_library
-from qbe.search.ranking import search
 from qbe.streams.records import Vector
 from qbe.support.errors import QbeError
 
@@ -129,7 +129,7 @@ def use(path: Path, query: Vector) -> str:
             for segments in (True, False):
                 search(library, query, 5, segments=segments, budget=budget)
         damaged = library.damaged_blocks()
-        library.held(), library.hours(), list(library.states())
+        library.held(), library.hours(), list(library.entries())
     except QbeError as error:
         assert "\n" not in str(error)
         assert path.name in str(error)

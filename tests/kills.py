@@ -11,10 +11,9 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from libraries import append_to_library, search
 
-from qbe.index.build.growing import append_to_library
 from qbe.index.file.library import Library, open_library
-from qbe.search.ranking import search
 from qbe.streams.framing import StreamWriter
 from qbe.streams.records import Embedding, Header, Vector
 

@@ -8,10 +8,11 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from qbe.streams.records import MAX_RATE, MIN_RATE, Audio
 from qbe.support.bounded import read_whole
@@ -79,6 +80,30 @@ def read_blocks(
         weights = np.full(sound.channels, 1 / sound.channels, np.float32)
         frames = read_frames(sound, source_name(source), start=start, duration=duration)
         yield from resampled((block @ weights for block in frames), sound.samplerate, sample_rate)
+
+
+def array_blocks(
+    samples: NDArray[Any], rate: float, sample_rate: int, *, start: float = 0.0, duration: float | None = None
+) -> Iterator[Audio]:
+    """As `read_blocks`, of samples in memory, [frames] or [frames, channels] at `rate`: floats, or integers of which
+    the largest is full scale. Raises AudioError."""
+    if samples.ndim not in (1, 2) or samples.dtype.kind not in "fi" or not samples.size:
+        raise AudioError(
+            f"an array of shape {samples.shape} and type {samples.dtype}: a sound is floats or signed integers, "
+            "[frames] or [frames, channels]"
+        )
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise AudioError(f"sample rate {rate:g} Hz is not between {MIN_RATE} and {MAX_RATE} Hz")
+    first = round(start * rate)
+    part = samples[first : None if duration is None else first + round(duration * rate)]
+    if not len(part):
+        raise AudioError(f"start {start:g} s lies beyond the end at {len(samples) / rate:.3f} s")
+    scale = 1.0 if part.dtype.kind == "f" else -1 / float(np.iinfo(part.dtype).min)
+    mono = (part if part.ndim == 1 else part.mean(1)).astype(np.float32) * np.float32(scale)
+    if not np.isfinite(mono).all():
+        raise AudioError("samples are not numbers (NaN or infinite)")
+    block = max(1, round(BLOCK_SECONDS * rate))
+    yield from resampled((mono[at : at + block] for at in range(0, len(mono), block)), rate, sample_rate)
 
 
 def source_name(source: bytes | BinaryIO) -> str:

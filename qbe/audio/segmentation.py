@@ -10,7 +10,7 @@ import numpy as np
 
 from qbe.audio.reading import read_blocks
 from qbe.streams.records import Audio, File, Segment
-from qbe.support.errors import AudioError, OnError
+from qbe.support.errors import AudioError, OnError, UsageError
 
 SAMPLE_RATE = 16_000
 WINDOW = 16_384  # 1.024 s
@@ -18,6 +18,16 @@ HOP = WINDOW // 2
 
 # The least step of 24-bit audio: what never exceeds it is digital silence.
 SILENCE = 2.0**-24
+
+
+def window_hop(seconds: float | None, sample_rate: int, window: int) -> int:
+    """The hop in samples. UsageError where windows would leave gaps or stand still."""
+    if seconds is None:
+        return window // 2
+    hop = round(seconds * sample_rate)
+    if not 0 < hop <= window:
+        raise UsageError(f"--hop {seconds:g}: must be over 0 and at most the window, {window / sample_rate:g} s")
+    return hop
 
 
 def cut(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from qbe.cli.outputs import Row
     from qbe.cli.tables import Shown
-    from qbe.index.file.library import Library
+    from qbe.search.store import Store
 
 LEAST = 0.5
 
@@ -37,19 +37,20 @@ def dups(
 
     The first of a group is its longest file; the others score at least S with it, whichever of the two is the query.
     """
-    from qbe.index.file.library import open_library
+    from qbe.search.store import open_store
 
     if min_score <= LEAST:
         raise UsageError(f"--min-score {min_score:g}: must be over {LEAST:g} and at most 1")
-    Output(as_json, null).write(_rows(open_library(library), min_score, quiet, verbose), library, _shown)
+    Output(as_json, null).write(_rows(open_store(library), min_score, quiet, verbose), library, _shown)
     return 0
 
 
-def _rows(library: Library, min_score: float, quiet: bool, verbose: bool) -> Iterator[Row]:
+def _rows(store: Store, min_score: float, quiet: bool, verbose: bool) -> Iterator[Row]:
     from qbe.search.duplicates import duplicate_groups
 
-    with progress("dups", library.files, quiet=quiet, verbose=verbose) as update:
-        found = duplicate_groups(library, min_score, lambda done: update(done, f"{done} of {library.files} files"))
+    files, _ = store.held()
+    with progress("dups", files, quiet=quiet, verbose=verbose) as update:
+        found = duplicate_groups(store, min_score, lambda done: update(done, f"{done} of {files} files"))
         groups = list(found)  # what a pager or `head` shows meanwhile would run into the progress
     for number, group in enumerate(groups, 1):
         for duplicate in group:

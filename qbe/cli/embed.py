@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qbe.cli.app import FilesFrom, Hop, Inputs, Jobs, KeepSilence, Model, NullNames, Quiet, Verbose, command
-from qbe.cli.inputs import sound_files, stdin, window_hop
+from qbe.cli.inputs import sound_files, stdin
 from qbe.cli.outputs import Report, say, stdout_stream
 from qbe.cli.progress import progress, watched
 from qbe.support.errors import UsageError
@@ -44,7 +44,8 @@ def embed(
 
     Takes sounds, or a stream of segments on stdin; a stream of embeddings goes to stdout, in the same order.
     """
-    from qbe.audio.segmentation import segments
+    from qbe.audio.segmentation import window_hop
+    from qbe.embedding import files_embedded
     from qbe.encoder import open_encoder
     from qbe.streams.framing import StreamReader, StreamWriter, write_blocks
 
@@ -59,22 +60,14 @@ def embed(
         paths = _unknown(paths, new, encoder)
     if inputs or files_from:
         step = window_hop(hop, encoder.sample_rate, encoder.samples)
-        source = segments(
-            paths,
-            report,
-            sample_rate=encoder.sample_rate,
-            window=encoder.samples,
-            hop=step,
-            keep_silence=keep_silence,
-            on_end=ended.append,
-        )
+        embedded = files_embedded(paths, encoder, report, ended.append, jobs=jobs, hop=step, keep_silence=keep_silence)
         total: int | None = len(paths)
     else:
         reader, total = StreamReader(stdin(), "segments"), None
         encoder.check_rate(reader.header.sample_rate)
-        source, ended = reader.segments(), reader.files
+        embedded, ended = encoder.embeddings(reader.segments(), jobs), reader.files
     with progress("embed", total, quiet=quiet, verbose=verbose) as update:
-        embeddings = watched(encoder.embeddings(source, jobs), encoder.sample_rate, update, total)
+        embeddings = watched(embedded, encoder.sample_rate, update, total)
         if npy:
             write_blocks(out, embeddings)
         else:
@@ -88,15 +81,12 @@ def embed(
 
 def _unknown(paths: list[bytes], library: str, encoder: Encoder) -> list[bytes]:
     """The sounds that a library does not hold as they are now."""
-    from qbe.audio.segmentation import file_state
-    from qbe.index.file.library import open_library
+    from qbe.library import open_library
     from qbe.search.queries import check_model
-    from qbe.streams.records import File
 
     if not os.path.exists(library):
         say(f"{library}: not there yet: all sounds are new")
         return paths
     opened = open_library(library)
-    check_model(opened.footer, library, encoder.name, encoder.sha256)
-    known = {path: File(path, size, mtime) for path, size, mtime in opened.states()}
-    return [path for path in paths if path not in known or file_state(path) != known[path]]
+    check_model(opened.about, library, encoder.name, encoder.sha256)
+    return opened.lacks(paths)

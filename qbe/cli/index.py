@@ -73,30 +73,28 @@ def index(
     return _write(str(output), source, append, trees, quiet, verbose)
 
 
-def _check(path: str, quiet: bool, verbose: bool) -> int:
-    from qbe.index.file.library import open_library
+def _check(name: str, quiet: bool, verbose: bool) -> int:
+    from qbe.search.store import open_store
 
-    library, done = open_library(path), 0
-    size = len(library.data)
-    with progress("index", size, quiet=quiet, verbose=verbose) as update:
+    store = open_store(name)
+    with progress("index", 1.0, quiet=quiet, verbose=verbose) as update:
 
-        def read(more: int) -> None:
-            nonlocal done
-            done = min(size, done + more)  # the last page of a block may be shorter
-            update(done, f"{done / 1e6:.1f} of {size / 1e6:.1f} MB")
+        def read(done: int, size: int) -> None:
+            update(done / size, f"{done / 1e6:.1f} of {size / 1e6:.1f} MB")
 
-        damaged = library.damaged_blocks(read)
+        damaged = store.check(read)
     if damaged:
-        raise LibraryError(f"{path}: damaged: wrong checksum in {', '.join(damaged)}; build it again")
+        raise LibraryError(f"{name}: damaged: wrong checksum in {', '.join(damaged)}; build it again")
     return 0
 
 
 def _remove(library: str, paths: list[str]) -> int:
-    from qbe.index.build.growing import remove_from_library
+    from qbe.search.store import open_writer
 
     report = Report()
-    for name in remove_from_library(library, map(os.fsencode, paths)):
-        report(LibraryError(f"{display(name)}: not in {library}"))
+    with open_writer(library) as writer:
+        for name in writer.remove(map(os.fsencode, paths)):
+            report(LibraryError(f"{display(name)}: not in {library}"))
     return report.exit_code
 
 
@@ -133,15 +131,14 @@ def _named(paths: str, model: str | None) -> Source:
 
 
 def _write(path: str, source: Source, append: bool, trees: int | None, quiet: bool, verbose: bool) -> int:
-    from qbe.index.build.building import build_library
-    from qbe.index.build.growing import append_to_library
+    from qbe.search.store import open_writer
 
     header, embeddings, files, failed = source
-    write = append_to_library if append else build_library
-    with progress("index", None, quiet=quiet, verbose=verbose) as update:
-        built = write(path, header, watched(embeddings, header.sample_rate, update), trees, files)
-    if built.repeated:
-        say(f"{path}: {built.repeated} segments came more than once and are kept once")
+    with open_writer(path, trees) as writer, progress("index", None, quiet=quiet, verbose=verbose) as update:
+        write = writer.append if append else writer.replace
+        written = write(header, watched(embeddings, header.sample_rate, update), files)
+    if written.repeated:
+        say(f"{path}: {written.repeated} segments came more than once and are kept once")
     if count := failed():
         say(f"{path}: written without the {count} inputs that could not be read")
     return 0

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from qbe.cli.app import Json, NullLines, command
 from qbe.cli.outputs import Output
 from qbe.support.errors import display
-
-if TYPE_CHECKING:
-    from qbe.cli.outputs import Cell
 
 
 @command("info", "qbe info lib.idx")
@@ -23,22 +20,8 @@ def info(
 
     Files, segments, hours, model, size, cells. candidates_R is how many segments `search` scores to reach recall R.
     """
-    from qbe.index.file.library import open_library
+    from qbe.search.store import open_store
 
-    opened = open_library(library)
-    files, segments = opened.held()
-    facts: dict[str, Cell] = {
-        "files": files,
-        "segments": segments,
-        "hours": opened.hours(),
-        "model": opened.footer.name,
-        "model_sha256": opened.footer.model,
-        "sample_rate": opened.footer.sample_rate,
-        "dimension": opened.footer.dimension,
-        "bytes": os.path.getsize(library),
-        "trees": opened.trees,
-        "cells": sum(part.cells for part in opened.parts),
-        **{f"candidates_{recall:g}": opened.budget(recall) or segments for recall, _ in opened.footer.budgets},
-    }
+    facts = open_store(library).facts()
     Output(as_json, null).write_facts(facts, display(os.fsencode(library)))
     return 0

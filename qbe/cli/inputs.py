@@ -35,16 +35,6 @@ def _listed(source: str, separator: bytes) -> list[bytes]:
     return [name for name in text.split(separator) if name]
 
 
-def window_hop(seconds: float | None, sample_rate: int, window: int) -> int:
-    """The hop in samples. UsageError where windows would leave gaps or stand still."""
-    if seconds is None:
-        return window // 2
-    hop = round(seconds * sample_rate)
-    if not 0 < hop <= window:
-        raise UsageError(f"--hop {seconds:g}: must be over 0 and at most the window, {window / sample_rate:g} s")
-    return hop
-
-
 def whole_stdin() -> bytes:
     """All of standard input. Raises as `stdin`, and UsageError where it is too much."""
     from qbe.support.bounded import read_whole

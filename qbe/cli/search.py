@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
     from qbe.cli.outputs import Cell, Row
     from qbe.cli.tables import Shown
-    from qbe.index.file.library import Library
+    from qbe.library import Result
     from qbe.search.queries import Query, QueryReader
-    from qbe.search.ranking import Match
 
 
 @command(
@@ -73,9 +72,8 @@ def search(
 
     Best first; the score is 1 for the same sound. Exit code: 0 found, 1 nothing found, 2 error.
     """
-    from qbe.index.file.library import open_library
-    from qbe.search.answers import Wanted, answers
-    from qbe.search.queries import QueryReader
+    from qbe.library import open_library
+    from qbe.search.answers import Wanted, effort
 
     if duration is not None and duration <= 0:
         raise UsageError(f"--duration {duration:g}: must be over 0 seconds")
@@ -85,33 +83,19 @@ def search(
         raise UsageError("--unlike goes with --like, and --start and --duration go with queries")
     globs = [os.fsencode(glob) for glob in inside or []]
     wanted = Wanted(k, segments, -1.0 if min_score is None else min_score, unique, globs, include_self)
-    opened, report, output, found = open_library(library), Report(), Output(as_json, null), 0
-    budget = _budget(opened, candidates, recall, exact or bool(globs))
-    reader = QueryReader(opened.footer, library, model)
+    opened, report, output, found = open_library(library, model=model), Report(), Output(as_json, null), 0
+    thorough, reader = effort(candidates, recall, exact or bool(globs)), opened.reader
     asked = _each(reader, queries, start, duration, report) if queries else _blended(reader, like, unlike, weight)
     with progress("search", None, quiet=quiet or output.is_table or play, verbose=verbose) as update:
-        replies = (reply for read in asked for reply in answers(opened, read, wanted, budget))
-        for done, (query, matches) in enumerate(replies, 1):
-            found += len(matches)
-            output.write(_rows(opened, query, matches), display(query.path), _shown)
-            update(done, f"{done} queries in {opened.files} files, {opened.rows} segments")
+        replies = (reply for read in asked for reply in opened.answers(read, wanted, thorough))
+        files, held = opened.store.held()
+        for done, (query, results) in enumerate(replies, 1):
+            found += len(results)
+            output.write(_rows(query, results), display(query.path), _shown)
+            update(done, f"{done} queries in {files} files, {held} segments")
             if play:
-                _play(opened, matches)
+                _play(results)
     return report.exit_code or (0 if found else 1)
-
-
-def _budget(library: Library, candidates: int | None, recall: float | None, exact: bool) -> int | None:
-    from qbe.index.file.library import RECALL
-
-    if exact + (candidates is not None) + (recall is not None) > 1:
-        raise UsageError(
-            "--candidates, --recall and --exact (also --in) each say how many segments are scored: give one of them"
-        )
-    if recall is not None and not 0 < recall <= 1:
-        raise UsageError(f"--recall {recall:g}: must be over 0 and at most 1")
-    if exact or candidates is not None:
-        return candidates
-    return library.budget(RECALL if recall is None else recall)
 
 
 def _each(
@@ -145,19 +129,17 @@ def _read(reader: QueryReader, path: bytes, start: float = 0.0, duration: float 
     return [reader.from_sound(path, start, duration)]
 
 
-def _play(library: Library, matches: list[Match]) -> None:
+def _play(results: list[Result]) -> None:
     from qbe.audio.playing import play_file
 
-    for match in matches:
-        play_file(match.path, match.start / library.footer.sample_rate)
+    for result in results:
+        play_file(os.fsencode(result.path), result.start)
 
 
-def _rows(library: Library, query: Query, matches: list[Match]) -> Iterator[Row]:
-    rate = library.footer.sample_rate
-    for rank, match in enumerate(matches, 1):
-        start, end = match.start / rate, (match.start + match.length) / rate
-        place: dict[str, Cell] = {"score": match.score, "path": match.path, "start": start, "end": end}
-        yield {**place, "query": query.path, "rank": rank}
+def _rows(query: Query, results: list[Result]) -> Iterator[Row]:
+    for rank, result in enumerate(results, 1):
+        place: dict[str, Cell] = {"score": result.score, "path": os.fsencode(result.path)}
+        yield {**place, "start": result.start, "end": result.end, "query": query.path, "rank": rank}
 
 
 def _shown(row: Mapping[str, Any]) -> Shown:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qbe.cli.app import FilesFrom, Hop, Inputs, KeepSilence, NullNames, Quiet, Verbose, command
-from qbe.cli.inputs import sound_files, window_hop
+from qbe.cli.inputs import sound_files
 from qbe.cli.outputs import Report, stdout_stream
 from qbe.cli.progress import progress, watched
 from qbe.support.errors import UsageError
@@ -23,7 +23,7 @@ def segment(
 
     They go to stdout as a stream: mono, 16 kHz, 1.024 s. The last one of a sound is padded with zeros.
     """
-    from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, segments
+    from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, segments, window_hop
     from qbe.streams.framing import StreamWriter
     from qbe.streams.records import Header
 

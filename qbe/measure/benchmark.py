@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qbe.index.build.building import write_library
-from qbe.index.build.intake import Intake
-from qbe.index.file.library import RECALL, Library, open_library
-from qbe.index.file.pages import Numbers
+from qbe.index.file.library import Library, open_library
 from qbe.index.near.candidates import nearest
-from qbe.search.ranking import Match, search
-from qbe.streams.records import Vector
+from qbe.index.store import FileStore
+from qbe.index.write.building import write_library
+from qbe.index.write.intake import Intake
+from qbe.search.ranking import search
+from qbe.search.store import EXACT, RECALL, Effort, Match
+from qbe.streams.records import Numbers, Vector
 from qbe.support.errors import LibraryError
 from qbe.support.plotting import write_svg
 
@@ -78,13 +79,18 @@ def _perturbed(library: Library, row: int, rng: np.random.Generator) -> Vector |
 
 def measure(library: Library, queries: Vector, k: int) -> Iterator[Point]:
     """Exact search, then more and more candidates, until all is found or half of the segments are scored."""
-    answers, speed = _timed(lambda query: search(library, query, k, segments=True), queries)
+    store = FileStore(library)
+
+    def timed(effort: Effort) -> tuple[list[list[Match]], float]:
+        return _timed(lambda query: search(store, query, k, segments=True, effort=effort), queries)
+
+    answers, speed = timed(EXACT)
     yield Point(library.trees, None, 1.0, speed)
     worst = [matches[-1].score - TIED for matches in answers]
     wanted = sum(map(len, answers))
     budget, recall = SMALLEST, 0.0
     while recall < ENOUGH and budget <= library.rows / 2:
-        answers, speed = _timed(lambda query, n=budget: search(library, query, k, segments=True, budget=n), queries)  # type: ignore[misc]
+        answers, speed = timed(Effort(candidates=budget))
         hits = (match.score >= least for matches, least in zip(answers, worst, strict=True) for match in matches)
         recall = sum(hits) / wanted
         yield Point(library.trees, budget, recall, speed)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
-from qbe.index.file.library import Library
 from qbe.search.queries import Query
-from qbe.search.ranking import Match, search, search_all
-from qbe.support.saving import same_file
+from qbe.search.ranking import search, search_all
+from qbe.search.store import EXACT, Effort, Filter, Match, Store
+from qbe.support.errors import UsageError
 
 NEAR_IDENTICAL = 0.98  # cosine of two segments
 WIDENED = 4
@@ -38,54 +36,58 @@ class Wanted:
     inside: Sequence[bytes] = ()
     include_self: bool = False
 
-    def is_skipped(self, query: Query, path: bytes) -> bool:
-        """Whether a file can be no answer."""
-        if self.inside and not lies_inside(path, self.inside):
-            return True
-        return not self.include_self and any(same_file(own, path) for own in query.files)
+    def admitting(self, query: Query) -> Filter:
+        """Which files may answer a query."""
+        return Filter(tuple(self.inside), () if self.include_self else query.files)
 
 
-def lies_inside(path: bytes, globs: Sequence[bytes]) -> bool:
-    """Whether a name matches a glob, or a folder in it does; * stands for slashes too."""
-    plain = [glob.rstrip(b"/") for glob in globs]
-    return any(fnmatch.fnmatchcase(path, glob) or fnmatch.fnmatchcase(path, glob + b"/*") for glob in plain)
+def effort(candidates: int | None, recall: float | None, exact: bool) -> Effort:
+    """How thorough a search is to be, of the three ways to say it, or by default. UsageError where several do."""
+    if exact + (candidates is not None) + (recall is not None) > 1:
+        raise UsageError(
+            "--candidates, --recall and --exact (also --in) each say how many segments are scored: give one of them"
+        )
+    if recall is not None and not 0 < recall <= 1:
+        raise UsageError(f"--recall {recall:g}: must be over 0 and at most 1")
+    if exact:
+        return EXACT
+    return Effort(candidates=candidates) if recall is None else Effort(recall)
 
 
 def answers(
-    library: Library, queries: Sequence[Query], wanted: Wanted, budget: int | None
+    store: Store, queries: Sequence[Query], wanted: Wanted, effort: Effort
 ) -> Iterator[tuple[Query, list[Match]]]:
-    """The best answers to each query, best first: k of them, if there are so many. budget : as for `search`
+    """The best answers to each query, best first: k of them, if there are so many.
 
     Quicker for many queries at once than one by one.
     """
     for first in range(0, len(queries), AT_ONCE):
-        yield from _answers_at_once(library, queries[first : first + AT_ONCE], wanted, budget)
+        yield from _answers_at_once(store, queries[first : first + AT_ONCE], wanted, effort)
 
 
 def _answers_at_once(
-    library: Library, queries: Sequence[Query], wanted: Wanted, budget: int | None
+    store: Store, queries: Sequence[Query], wanted: Wanted, effort: Effort
 ) -> Iterator[tuple[Query, list[Match]]]:
-    everything = wanted.include_self and not wanted.inside
-    skips = [None if everything else partial(wanted.is_skipped, query) for query in queries]
+    filters = [wanted.admitting(query) for query in queries]
     vectors = [query.vectors for query in queries]
-    found = search_all(library, vectors, wanted.k, segments=wanted.segments, skips=skips, budget=budget)
-    for query, matches, skip in zip(queries, found, skips, strict=True):
+    found = search_all(store, vectors, wanted.k, segments=wanted.segments, only=filters, effort=effort)
+    for query, matches, only in zip(queries, found, filters, strict=True):
         fetched = wanted.k
         while True:
             good = [match for match in matches if match.score >= wanted.min_score]
-            best = _unique(library, good)[: wanted.k] if wanted.unique else good
+            best = _unique(store, good)[: wanted.k] if wanted.unique else good
             if len(best) == wanted.k or len(good) < fetched:
                 break
             fetched *= WIDENED
-            matches = search(library, query.vectors, fetched, segments=wanted.segments, skip=skip, budget=budget)
+            matches = search(store, query.vectors, fetched, segments=wanted.segments, only=only, effort=effort)
         yield query, best
 
 
-def _unique(library: Library, matches: list[Match]) -> list[Match]:
+def _unique(store: Store, matches: list[Match]) -> list[Match]:
     """Without those that are near-identical to an earlier one that stays."""
     if not matches:
         return []
-    vectors = library.vectors(np.array([match.row for match in matches]))
+    vectors = store.vectors(np.array([match.row for match in matches]))
     kept: list[int] = []
     for at, vector in enumerate(vectors):
         if not kept or (vectors[kept] @ vector).max() < NEAR_IDENTICAL:

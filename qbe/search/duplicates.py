@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.index.file.library import RECALL, Library
 from qbe.search.ranking import search
+from qbe.search.store import Effort, FileEntry, Filter, Store
 
 PROBES = 4  # segments of a file whose neighbours are looked up
 NEIGHBOURS, MOST_NEIGHBOURS = 16, 1024
@@ -53,27 +53,21 @@ class Finder:
     min_score : least score between them, over 0.5
     """
 
-    library: Library
+    store: Store
     min_score: float
 
     @cached_property
-    def counts(self) -> NDArray[np.int64]:
-        """Of segments, of every file."""
-        return self.library.segment_counts()
+    def files(self) -> dict[int, FileEntry]:
+        """Those that hold sound, by their numbers."""
+        return {entry.number: entry for entry in self.store.files() if entry.segments}
 
     @cached_property
-    def paths(self) -> dict[int, bytes]:
-        """Of the files that are there and hold sound."""
-        held = np.flatnonzero((self.counts > 0) & self.library.are_there(np.arange(self.library.files)))
-        return dict(zip(held.tolist(), self.library.file_paths(held), strict=True))
-
-    @cached_property
-    def _files(self) -> dict[bytes, int]:
-        return {path: file for file, path in self.paths.items()}
+    def _numbers(self) -> dict[bytes, int]:
+        return {entry.path: file for file, entry in self.files.items()}
 
     def vectors(self, file: int) -> Vectors:
-        """In the library's frame, [n, D]."""
-        return self.library.vectors(self.library.rows_of(file))
+        """As the store sees them, [n, D]."""
+        return self.store.vectors(self.store.rows_of(file))
 
     def duplicates(self, file: int, is_taken: Callable[[int], bool]) -> Iterator[tuple[int, float]]:
         """The files that are not taken, in their order, and their scores."""
@@ -87,17 +81,15 @@ class Finder:
     def _neighbours(self, file: int, own: Vectors) -> set[int]:
         """Of scores with a mean of s most are over 2 s - 1: so one of a few segments meets a near-duplicate there."""
         probes = own[np.linspace(0, len(own) - 1, min(PROBES, len(own))).astype(int)]
-        path, least = self.paths[file], 2 * self.min_score - 1
+        path, least = self.files[file].path, 2 * self.min_score - 1
         return {
-            self._files[found]
-            for query in self.library.frame.given(probes)
-            for found in self._near(query[None], path, least)
+            self._numbers[found] for query in self.store.given(probes) for found in self._near(query[None], path, least)
         }
 
     def _near(self, query: NDArray[np.float32], own: bytes, least: float) -> list[bytes]:
-        count, budget = NEIGHBOURS, self.library.budget(RECALL)
+        count, others = NEIGHBOURS, Filter(without=(own,))
         while True:
-            found = search(self.library, query, count, segments=True, skip=own.__eq__, budget=budget)
+            found = search(self.store, query, count, segments=True, only=others, effort=Effort())
             near = [match.path for match in found if match.score >= least]
             if len(near) < count or count >= MOST_NEIGHBOURS:
                 return near
@@ -105,20 +97,21 @@ class Finder:
 
 
 def duplicate_groups(
-    library: Library, min_score: float, on_file: Callable[[int], None] = lambda _: None
+    store: Store, min_score: float, on_file: Callable[[int], None] = lambda _: None
 ) -> Iterator[list[Duplicate]]:
     """Groups of files that are near-duplicates of their first: the longest, or of equals the first in the library.
 
     min_score : least score between the first and every other, over 0.5
     on_file : called with the number of files that are through
     """
-    finder, taken = Finder(library, min_score), np.zeros(library.files, bool)
-    longest_first = sorted(finder.paths, key=lambda file: -finder.counts[file])
+    finder = Finder(store, min_score)
+    taken: set[int] = set()
+    longest_first = sorted(finder.files, key=lambda file: -finder.files[file].segments)
     for done, file in enumerate(longest_first, 1):
-        if not taken[file]:
-            taken[file] = True
-            found = list(finder.duplicates(file, lambda other: bool(taken[other])))
-            taken[[other for other, _ in found]] = True
+        if file not in taken:
+            taken.add(file)
+            found = list(finder.duplicates(file, taken.__contains__))
+            taken.update(other for other, _ in found)
             if found:
-                yield [Duplicate(finder.paths[other], reached) for other, reached in [(file, 1.0), *found]]
+                yield [Duplicate(finder.files[other].path, reached) for other, reached in [(file, 1.0), *found]]
         on_file(done)

@@ -6,14 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qbe.audio import reading
 from qbe.audio.segmentation import cut
 from qbe.encoder import Encoder, open_encoder
-from qbe.index.file.layout import Footer
+from qbe.search.store import About
 from qbe.streams.blocks import MAGIC, read_blocks
 from qbe.streams.framing import StreamReader, is_stream, model_label
 from qbe.streams.records import Segment, Vector
@@ -52,11 +53,11 @@ def _centre(query: Query) -> Vector:
     return mean / max(SMALLEST, float(np.linalg.norm(mean)))
 
 
-def check_model(footer: Footer, library: str, name: str | None, sha256: str | None) -> None:
+def check_model(about: About, library: str, name: str | None, sha256: str | None) -> None:
     """ModelError where sounds would be compared with a library of another model's."""
-    if sha256 != footer.model:
+    if sha256 != about.model:
         raise ModelError(
-            f"{library} was built with model {model_label(footer.name, footer.model)}, not with "
+            f"{library} was built with model {model_label(about.name, about.model)}, not with "
             f"{model_label(name, sha256)}: give the library's model with --model, or build the library again"
         )
 
@@ -65,12 +66,12 @@ def check_model(footer: Footer, library: str, name: str | None, sha256: str | No
 class QueryReader:
     """Reads queries for one library with the model that built it.
 
-    footer, library : of the library and its name; model : an ONNX file, None for the default
+    about, library : of the library and its name; model : an ONNX file, None for the default
 
     Every method raises ModelError where the model is not the library's, AudioError and StreamError as reading does.
     """
 
-    footer: Footer
+    about: About
     library: str
     model: str | None
 
@@ -78,7 +79,7 @@ class QueryReader:
     def encoder(self) -> Encoder:
         """Loaded when the first sound is to be embedded: embeddings need none."""
         encoder = open_encoder(self.model)
-        check_model(self.footer, self.library, encoder.name, encoder.sha256)
+        check_model(self.about, self.library, encoder.name, encoder.sha256)
         return encoder
 
     def from_sound(
@@ -89,6 +90,14 @@ class QueryReader:
         encoder = self.encoder
         blocks = reading.read_blocks(source, encoder.sample_rate, start=start, duration=duration)
         return self._embedded(path, cut(blocks, path, window=encoder.samples, hop=encoder.samples // 2))
+
+    def from_samples(
+        self, samples: NDArray[Any], sample_rate: float, start: float = 0.0, duration: float | None = None
+    ) -> Query:
+        """The query in samples in memory, [frames] or [frames, channels], or in a part of them (seconds)."""
+        encoder = self.encoder
+        blocks = reading.array_blocks(samples, sample_rate, encoder.sample_rate, start=start, duration=duration)
+        return self._embedded(b"-", cut(blocks, b"-", window=encoder.samples, hop=encoder.samples // 2))
 
     def _embedded(self, path: bytes, segments: Iterable[Segment]) -> Query:
         vectors = [embedding.vector for embedding in self.encoder.embeddings(segments)]
@@ -112,15 +121,15 @@ class QueryReader:
 
     def _from_rows(self, file: BinaryIO) -> Query:
         """The query whose segments are the rows of NPY arrays. They name no model, so only their width is checked."""
-        vectors = np.concatenate([np.zeros((0, self.footer.dimension), np.float32), *self._blocks(file)])
+        vectors = np.concatenate([np.zeros((0, self.about.dimension), np.float32), *self._blocks(file)])
         if not len(vectors):
             raise AudioError("standard input: an array without rows: nothing to search for")
         return Query(b"-", vectors, ())
 
     def _blocks(self, file: BinaryIO) -> Iterator[Vector]:
         for block in read_blocks(file):
-            if block.shape[1] != self.footer.dimension:
-                raise UsageError(f"the rows have {block.shape[1]} numbers, {self.library} {self.footer.dimension}")
+            if block.shape[1] != self.about.dimension:
+                raise UsageError(f"the rows have {block.shape[1]} numbers, {self.library} {self.about.dimension}")
             yield block
 
     def _from_records(self, reader: StreamReader) -> list[Query]:
@@ -128,6 +137,6 @@ class QueryReader:
             self.encoder.check_rate(reader.header.sample_rate)
             cuts = groupby(reader.segments(), lambda segment: segment.path)
             return [self._embedded(path, group) for path, group in cuts]
-        check_model(self.footer, self.library, reader.header.name, reader.header.model)
+        check_model(self.about, self.library, reader.header.name, reader.header.model)
         groups = groupby(reader.embeddings(), lambda embedding: embedding.path)
         return [Query(path, np.stack([embedding.vector for embedding in group]), (path,)) for path, group in groups]

@@ -17,6 +17,7 @@ NORM_ERROR = 1e-3  # how far the length of a vector may be from 1
 
 Audio = NDArray[np.float32]
 Vector = NDArray[np.float32]
+Numbers = NDArray[np.int64]  # of rows, files, places
 
 
 @dataclass(frozen=True)

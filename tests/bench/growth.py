@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 from index import SINGLE, K, Rows, grown, read_stream
 
-from qbe.index.build.growing import append_to_library
 from qbe.index.file.library import Library, open_library
 from qbe.index.near.candidates import nearest
+from qbe.search.store import open_writer
 from qbe.streams.records import Header, Vector
 
 FACTOR, ROUNDS = 8, 5
@@ -46,6 +46,11 @@ def measure(library: Library, queries: Vector, rows: Vector, budget: int) -> tup
     return hits / K / len(queries), len(queries) / took.min(0).sum()
 
 
+def append(path: Path, header: Header, rows: Rows, begin: int, end: int) -> None:
+    with open_writer(str(path)) as writer:
+        writer.append(header, rows.embeddings(begin, end), ())
+
+
 def grow(rows: Rows, queries: Vector, header: Header, steps: int, budget: int, folder: Path) -> Iterator[str]:
     """One line of the table a step."""
     path, starts = folder / "grown.idx", np.flatnonzero(np.diff(rows.files, prepend=-1))
@@ -53,11 +58,11 @@ def grow(rows: Rows, queries: Vector, header: Header, steps: int, budget: int, f
     begin = 0
     for end in [*starts[starts.searchsorted(wanted[:-1])].tolist(), len(rows.files)]:
         before, began = path.stat().st_ino if begin else 0, time.monotonic()
-        append_to_library(str(path), header, rows.embeddings(begin, end))
+        append(path, header, rows, begin, end)
         took, anew = time.monotonic() - began, "*" if path.stat().st_ino != before else " "
         fresh = folder / "fresh.idx"
         fresh.unlink(missing_ok=True)
-        append_to_library(str(fresh), header, rows.embeddings(0, end))
+        append(fresh, header, rows, 0, end)
         libraries = [open_library(str(each)) for each in (path, fresh)]
         (recall, speed), (fresh_recall, fresh_speed) = (
             measure(library, queries, rows.vectors[:end], budget) for library in libraries

@@ -27,11 +27,12 @@ from typing import Any
 
 import numpy as np
 
-from qbe.index.build.building import build_library
 from qbe.index.file.library import Library, open_library
 from qbe.index.near.candidates import nearest
+from qbe.index.store import FileStore
 from qbe.search.centring import centred, middle
 from qbe.search.ranking import search
+from qbe.search.store import open_writer
 from qbe.streams.framing import StreamReader
 from qbe.streams.records import Embedding, Header, Vector
 
@@ -123,18 +124,23 @@ def first_of(at_once: Callable[[Vector], Any]) -> Callable[[Vector], Any]:
     return lambda query: at_once(query[None])[0]
 
 
+def build(path: str, header: Header, rows: Rows, trees: int) -> None:
+    with open_writer(path, trees) as writer:
+        writer.replace(header, rows.embeddings(0, len(rows.files)), ())
+
+
 def qbe_systems(rows: Rows, header: Header, trees: list[int], folder: Path) -> Iterator[System]:
     for count in trees:
         path = str(folder / "lib.idx")
-        build = timed(partial(build_library, path, header, rows.embeddings(0, len(rows.files)), count))[1]
+        seconds = timed(partial(build, path, header, rows, count))[1]
         library = open_library(path)
         stored = {rows: f" (recall {recall:g})" for recall, rows in reversed(library.footer.budgets)}
 
         def numbers(rows: Any, library: Library = library) -> Any:
             return library.segments_of(rows)[:, 1]
 
-        def exact(query: Vector, library: Library = library) -> Any:
-            return np.array([match.row for match in search(library, query[None], K, segments=True)])
+        def exact(query: Vector, store: FileStore = FileStore(library)) -> Any:
+            return np.array([match.row for match in search(store, query[None], K, segments=True)])
 
         for budget in sorted({*BUDGETS, *stored}):
 
@@ -143,9 +149,9 @@ def qbe_systems(rows: Rows, header: Header, trees: list[int], folder: Path) -> I
 
             setting = f"{budget} candidates{stored.get(budget, '')}"
             size = os.path.getsize(path)
-            yield System(f"qbe, {count} tree(s)", setting, first_of(at_once), build, size, at_once, numbers)
+            yield System(f"qbe, {count} tree(s)", setting, first_of(at_once), seconds, size, at_once, numbers)
         if count == 1:
-            yield System("qbe", "exact", exact, build, os.path.getsize(path), numbers=numbers)
+            yield System("qbe", "exact", exact, seconds, os.path.getsize(path), numbers=numbers)
 
 
 def numpy_systems(rows: Vector) -> Iterator[System]:
@@ -167,7 +173,7 @@ def annoy_systems(rows: Vector, folder: Path) -> Iterator[System]:
             index.build(trees, n_jobs=1)
             return index
 
-        index, build = timed(make)
+        index, seconds = timed(make)
         index.save(str(folder / "annoy"))
         for nodes in (1000, 2000, 4000, 6000, 8000, 12000, 16000, 24000):
             yield System(
@@ -189,7 +195,7 @@ def hnswlib_systems(rows: Vector, folder: Path) -> Iterator[System]:
         index.add_items(rows)
         return index
 
-    index, build = timed(make)
+    index, seconds = timed(make)
     index.save_index(str(folder / "hnsw"))
     for ef in (10, 20, 40, 80, 160, 320):
 
@@ -198,7 +204,7 @@ def hnswlib_systems(rows: Vector, folder: Path) -> Iterator[System]:
             return index.knn_query(queries, K, num_threads=1)[0]
 
         size = os.path.getsize(folder / "hnsw")
-        yield System("hnswlib M16", f"ef {ef}", first_of(at_once), build, size, at_once)
+        yield System("hnswlib M16", f"ef {ef}", first_of(at_once), seconds, size, at_once)
 
 
 def faiss_systems(rows: Vector) -> Iterator[System]:
@@ -213,7 +219,7 @@ def faiss_systems(rows: Vector) -> Iterator[System]:
             index.add(rows)
             return index
 
-        index, build = timed(make)
+        index, seconds = timed(make)
         size = len(faiss.serialize_index(index))
         for probes in (None,) if key == "Flat" else (2, 4, 8, 16, 32, 64):
             if probes is not None:
@@ -226,7 +232,7 @@ def faiss_systems(rows: Vector) -> Iterator[System]:
             def at_once(queries: Vector, index: Any = index) -> Any:
                 return index.search(queries, K)[1]
 
-            yield System(f"faiss {key}", setting, first_of(at_once), build, size, at_once)
+            yield System(f"faiss {key}", setting, first_of(at_once), seconds, size, at_once)
 
 
 def usearch_systems(rows: Vector, folder: Path) -> Iterator[System]:
@@ -237,7 +243,7 @@ def usearch_systems(rows: Vector, folder: Path) -> Iterator[System]:
         index.add(np.arange(len(rows)), rows, threads=1)
         return index
 
-    index, build = timed(make)
+    index, seconds = timed(make)
     index.save(str(folder / "usearch"))
     for expansion in (10, 20, 40, 80, 160, 320):
 
@@ -247,7 +253,7 @@ def usearch_systems(rows: Vector, folder: Path) -> Iterator[System]:
             return index.search(asked, K, threads=1).keys
 
         size = os.path.getsize(folder / "usearch")
-        yield System("usearch f16", f"expansion {expansion}", answer, build, size, answer)
+        yield System("usearch f16", f"expansion {expansion}", answer, seconds, size, answer)
 
 
 def measure(system: System, asked: Vector, queries: Vector, rows: Vector, truth: Vector) -> str:

@@ -20,8 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
-from qbe.index.file.library import Library, open_library
+from qbe.index.file.library import open_library
+from qbe.index.store import FileStore
 from qbe.search.ranking import search, search_all
+from qbe.search.store import Effort
 from qbe.streams.framing import StreamWriter
 from qbe.streams.records import Embedding, Header, Vector
 
@@ -69,15 +71,15 @@ def drop_from_cache(path: Path) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def checked_bytes(library: Library) -> int:
+def checked_bytes(store: FileStore) -> int:
     """Of the pages that have been read so far."""
-    return sum(int(pages._whole.sum()) * pages._blocks[0].page for pages in library._pages.values())
+    return sum(int(pages._whole.sum()) * pages._blocks[0].page for pages in store.library._pages.values())
 
 
-def seconds_each(library: Library, queries: Vector, budget: int | None) -> float:
+def seconds_each(store: FileStore, queries: Vector) -> float:
     began = time.perf_counter()
     for query in queries[:, None]:
-        search(library, query, 10, segments=True, budget=budget)
+        search(store, query, 10, segments=True, effort=Effort())
     return (time.perf_counter() - began) / len(queries)
 
 
@@ -103,17 +105,16 @@ def main() -> None:
         opened = []
         for _ in range(9):
             began = time.perf_counter()
-            library = open_library(str(path))
+            store = FileStore(open_library(str(path)))
             opened.append(1000 * (time.perf_counter() - began))
         print(f"opened in {opened[0]:.2f} ms the first time, then in {np.median(opened):.2f} ms")
         queries = np.concatenate(list(vectors(arguments.rows, arguments.queries, seed=2)))
-        budget = library.budget(0.97)
-        cold = seconds_each(library, queries[:1], budget)
-        print(f"first search: {1000 * cold:.1f} ms, {checked_bytes(library) / 1e6:.2f} MB read, {budget} candidates")
-        seconds_each(library, queries, budget)
-        one = seconds_each(library, queries, budget)
+        cold, budget = seconds_each(store, queries[:1]), store.candidates(Effort())
+        print(f"first search: {1000 * cold:.1f} ms, {checked_bytes(store) / 1e6:.2f} MB read, {budget} candidates")
+        seconds_each(store, queries)
+        one = seconds_each(store, queries)
         began = time.perf_counter()
-        search_all(library, list(queries[:, None]), 10, segments=True, skips=[None] * len(queries), budget=budget)
+        search_all(store, list(queries[:, None]), 10, segments=True, effort=Effort())
         together = (time.perf_counter() - began) / len(queries)
         print(f"then {1e6 * one:.0f} us a query one by one, {1e6 * together:.0f} us when all are asked at once")
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from kills import DIMENSION, HEADER
+from libraries import append_to_library, build_library, remove_from_library
 from shell import ENVIRONMENT, in_terminal, rows, said, sh
 
-from qbe.index.build.building import build_library
-from qbe.index.build.growing import append_to_library, remove_from_library
 from qbe.index.file.library import open_library
 from qbe.measure.benchmark import perturbed_segments
 from qbe.streams.records import Embedding

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from libraries import build_library, search
 
-from qbe.index.build.building import build_library
 from qbe.index.file.library import Library, open_library
-from qbe.search.answers import NEAR_IDENTICAL, Wanted, lies_inside
+from qbe.index.store import FileStore
+from qbe.search.answers import NEAR_IDENTICAL, Wanted
 from qbe.search.answers import answers as answers_to_all
+from qbe.search.globs import lies_inside
 from qbe.search.queries import Query, blend
-from qbe.search.ranking import Match, search
+from qbe.search.store import EXACT, Effort, Match
 from qbe.streams.records import Embedding, Header, Vector
 from qbe.support.errors import UsageError
 
@@ -43,7 +45,8 @@ def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def answers(library: Library, query: Query, wanted: Wanted, budget: int | None) -> list[Match]:
-    [(asked, matches)] = answers_to_all(library, [query], wanted, budget)
+    effort = EXACT if budget is None else Effort(candidates=budget)
+    [(asked, matches)] = answers_to_all(FileStore(library), [query], wanted, effort)
     assert asked is query
     return matches
 
@@ -122,7 +125,7 @@ def test_queries_asked_together_get_what_each_gets_by_itself(library: Library) -
     queries = [Query(b"q%d" % n, random_units(1 + n % 3, 20 + n), (b"q%d" % n,)) for n in range(20)]
     queries += [Query(b"", search_vectors(library, n), tuple(library.file_paths(np.array([n])))) for n in range(5)]
     wanted = Wanted(12, min_score=0.3, unique=True)
-    assert list(answers_to_all(library, queries, wanted, None)) == [
+    assert list(answers_to_all(FileStore(library), queries, wanted, EXACT)) == [
         (query, answers(library, query, wanted, None)) for query in queries
     ]
 

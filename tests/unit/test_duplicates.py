@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import cosines
+from libraries import build_library
 from numpy.typing import NDArray
 
-from qbe.index.build.building import build_library
 from qbe.index.file.library import Library, open_library
+from qbe.index.store import FileStore
 from qbe.search.duplicates import duplicate_groups, score
 from qbe.streams.records import Embedding, Header, Vector
 
@@ -69,7 +70,7 @@ def expected(matrix: NDArray[np.float64], files: list[Vector], least: float) -> 
 def test_groups_are_those_of_the_definition(tmp_path: Path, count: int, least: float) -> None:
     files = sounds(count)
     library = build(tmp_path / "a.idx", files)
-    found = list(duplicate_groups(library, least))
+    found = list(duplicate_groups(FileStore(library), least))
     numbers = [[int(duplicate.path.removesuffix(b".wav")) for duplicate in group] for group in found]
     matrix = scores(library, files)
     assert numbers == expected(matrix, files, least)
@@ -83,14 +84,14 @@ def test_groups_are_those_of_the_definition(tmp_path: Path, count: int, least: f
 def test_many_copies_are_one_group(tmp_path: Path) -> None:
     """More than are looked up at first."""
     one = sounds(1)[0]
-    (group,) = duplicate_groups(build(tmp_path / "a.idx", [one] * 300 + sounds(5, seed=1)), 0.98)
+    (group,) = duplicate_groups(FileStore(build(tmp_path / "a.idx", [one] * 300 + sounds(5, seed=1))), 0.98)
     assert [duplicate.path for duplicate in group] == [b"%d.wav" % k for k in range(300)]
 
 
 def test_an_excerpt_is_no_duplicate(tmp_path: Path) -> None:
     long = sounds(1, seed=3)[0]
     assert len(long) > 2
-    assert not list(duplicate_groups(build(tmp_path / "a.idx", [long, long[:1]]), 0.98))
+    assert not list(duplicate_groups(FileStore(build(tmp_path / "a.idx", [long, long[:1]])), 0.98))
 
 
 def test_a_score_that_is_given_up_early_is_under_the_least() -> None:
@@ -106,5 +107,5 @@ def test_a_score_that_is_given_up_early_is_under_the_least() -> None:
 
 def test_every_file_is_told(tmp_path: Path) -> None:
     told: list[int] = []
-    list(duplicate_groups(build(tmp_path / "a.idx", sounds(20)), 0.98, told.append))
+    list(duplicate_groups(FileStore(build(tmp_path / "a.idx", sounds(20))), 0.98, told.append))
     assert told == list(range(1, 21))

@@ -9,14 +9,13 @@ import pytest
 from conftest import cosines
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from libraries import append_to_library, build_library, remove_from_library, search
 
-from qbe.index.build import growing
-from qbe.index.build.building import build_library
-from qbe.index.build.growing import append_to_library, remove_from_library
-from qbe.index.build.planting import LEAST_ROWS
 from qbe.index.file.library import Library, open_library
 from qbe.index.near.candidates import nearest
-from qbe.search.ranking import Match, search
+from qbe.index.write import growing
+from qbe.index.write.planting import LEAST_ROWS
+from qbe.search.store import Match
 from qbe.streams.records import Embedding, File, Header, Vector
 from qbe.support.errors import LibraryError, ModelError
 from qbe.support.saving import locked
@@ -66,7 +65,7 @@ def check(library: Library, held: Sounds) -> None:
     assert found.keys() == held.keys()
     for path, vectors in held.items():
         np.testing.assert_allclose(found[path], vectors, atol=1e-3)
-    assert {(path, size) for path, size, _ in library.states()} == {(path, len(v)) for path, v in held.items()}
+    assert {(entry.path, entry.size) for entry in library.entries()} == {(path, len(v)) for path, v in held.items()}
     assert library.held() == (len(held), sum(map(len, held.values())))
     assert library.damaged_blocks() == []
     for seed in range(3):

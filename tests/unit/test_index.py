@@ -12,11 +12,11 @@ import pytest
 from conftest import cosines
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from libraries import build_library, search
 
-from qbe.index.build.building import Built, build_library
 from qbe.index.file.layout import SLOTS
 from qbe.index.file.library import Library, open_library
-from qbe.search.ranking import search
+from qbe.search.store import Written
 from qbe.streams.records import Embedding, Header, Vector
 from qbe.support.errors import LibraryError
 
@@ -80,7 +80,7 @@ def test_more_rows_than_are_buffered(tmp_path: Path) -> None:
 def test_repeats_are_kept_once(tmp_path: Path) -> None:
     rows = rows_of(random_sounds(0))
     built = build_library(str(tmp_path / "a.idx"), HEADER, rows + rows[:5])
-    assert built == Built(files=12, segments=len(rows), repeated=5)
+    assert built == Written(files=12, segments=len(rows), repeated=5)
 
 
 def test_a_stream_that_breaks_off_leaves_the_old_library(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_skipped_files_make_room(tmp_path: Path, segments: bool) -> None:
     library = build(tmp_path / "a.idx", sounds)
     query = sounds[b"4.wav"]
     assert search(library, query, 1, segments=segments)[0].path == b"4.wav"
-    matches = search(library, query, 5, segments=segments, skip=lambda path: path == b"4.wav")
+    matches = search(library, query, 5, segments=segments, without=[b"4.wav"])
     assert len(matches) == 5
     assert b"4.wav" not in {match.path for match in matches}
 
@@ -221,7 +221,7 @@ def test_more_wanted_than_there_are(tmp_path: Path) -> None:
     library = build(tmp_path / "a.idx", random_sounds(3, files=4))
     query = unit(np.random.default_rng(0), 1)
     assert len(search(library, query, 100)) == 4
-    assert search(library, query, 100, skip=lambda _: True) == []
+    assert search(library, query, 100, without=[b"%d.wav" % number for number in range(4)]) == []
 
 
 def test_files_in_pieces_are_one_file(tmp_path: Path) -> None:

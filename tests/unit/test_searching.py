@@ -9,18 +9,20 @@ import pytest
 from conftest import seen
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from libraries import build_library, search
 from numpy.typing import NDArray
 
-from qbe.index.build.building import build_library
-from qbe.index.build.planting import LEAST_ROWS, assign, cells_for, plant
 from qbe.index.file.library import Cells, Library, open_library
 from qbe.index.file.pages import numbers_of
 from qbe.index.file.parts import UNIT
 from qbe.index.near.candidates import nearest
 from qbe.index.near.scanning import Scan
-from qbe.index.near.scores import GROUPED, Near, best_allowed, highest
+from qbe.index.near.scores import GROUPED, best_allowed, highest
+from qbe.index.store import FileStore
+from qbe.index.write.planting import LEAST_ROWS, assign, cells_for, plant
 from qbe.search.centring import PRIOR
-from qbe.search.ranking import Match, search, search_all
+from qbe.search.ranking import search_all
+from qbe.search.store import EXACT, Effort, Filter, Match, Near
 from qbe.streams.records import Embedding, Header, Vector
 from qbe.support.errors import LibraryError
 
@@ -286,15 +288,17 @@ def test_ties_push_out_none_that_are_better_nor_do_files_that_do_not_count(
 @pytest.mark.parametrize("budget", [None, 2000])
 def test_many_sounds_at_once_get_what_each_gets_by_itself(library: Library, segments: bool, budget: int | None) -> None:
     sounds = [clustered(1 + number % 4, seed=60 + number) for number in range(120 if budget else 12)]
-    skips = [None if number % 3 else path_of(number).__eq__ for number in range(len(sounds))]
-    together = search_all(library, sounds, 10, segments=segments, skips=skips, budget=budget)
+    left_out = [() if number % 3 else (path_of(number),) for number in range(len(sounds))]
+    filters = [Filter(without=without) for without in left_out]
+    effort = EXACT if budget is None else Effort(candidates=budget)
+    together = search_all(FileStore(library), sounds, 10, segments=segments, only=filters, effort=effort)
     found = 0
-    for sound, skip, matches in zip(sounds, skips, together, strict=True):
-        exact = search(library, sound, 10, segments=segments, skip=skip)
+    for sound, without, matches in zip(sounds, left_out, together, strict=True):
+        exact = search(library, sound, 10, segments=segments, without=without)
         if budget is None:
             assert matches == exact
         assert [match.score for match in matches] == sorted((match.score for match in matches), reverse=True)
-        assert skip is None or not any(skip(match.path) for match in matches)
+        assert not any(match.path in without for match in matches)
         found += len(set(places(exact)) & set(places(matches)))
     assert found / 10 / len(sounds) > 0.95
 
@@ -320,7 +324,7 @@ def test_a_skipped_file_makes_room_even_if_it_fills_the_lists(
     rows += [Embedding(path_of(i), i % PER_FILE * HOP, 2 * HOP, 16_000, v) for i, v in enumerate(vectors)]
     build_library(str(tmp_path / "a.idx"), HEADER, rows)
     matches = search(
-        open_library(str(tmp_path / "a.idx")), own[:1], 10, segments=segments, skip=b"own".__eq__, budget=budget
+        open_library(str(tmp_path / "a.idx")), own[:1], 10, segments=segments, without=[b"own"], budget=budget
     )
     assert len(matches) == 10
     assert b"own" not in {match.path for match in matches}

@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 
 from qbe.index.file.frame import Frame
 from qbe.index.file.layout import Block, Footer, map_file, read_commit
-from qbe.index.file.pages import Numbers, Pages, numbers_of
+from qbe.index.file.pages import Pages, numbers_of
 from qbe.index.file.parts import UNIT, Part, is_complete
-from qbe.streams.records import Vector
+from qbe.search.store import FileEntry
+from qbe.streams.records import Numbers, Vector
 from qbe.support.bounded import forget
 from qbe.support.errors import LibraryError, display
-
-RECALL = 0.97  # of the search that is not told how thorough to be
 
 
 @dataclass(frozen=True)
@@ -139,13 +138,14 @@ class Library:
         names = self.block("paths").part(number).tobytes()
         return [names[begin:end] for begin, end in self.block("files").part(number)[files, 3:].tolist()]
 
-    def states(self) -> Iterator[tuple[bytes, int, int]]:
-        """Of every file that is there: its name, size in bytes, and when it last changed, ns since 1970."""
+    def entries(self) -> Iterator[FileEntry]:
+        """All files that are there, in their order."""
+        counts = self.segment_counts().tolist()
         for number, part in enumerate(self.parts):
             there = np.flatnonzero(self.are_there(np.arange(part.file, part.file + part.files)))
-            states = self.block("files").part(number)[there, 1:3].tolist()
-            for path, (size, mtime) in zip(self.paths(number, there), states, strict=True):
-                yield path, size, mtime
+            facts = self.block("files").part(number)[there, :3].tolist()
+            for at, path, (end, size, mtime) in zip(there.tolist(), self.paths(number, there), facts, strict=True):
+                yield FileEntry(part.file + at, path, size, mtime, end, counts[part.file + at])
 
     def rows_of(self, file: int) -> Numbers:
         """The rows of a file, in the order of their starts."""

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.index.file.layout import Block
+from qbe.streams.records import Numbers
 from qbe.support.errors import LibraryError
 
-Numbers = NDArray[np.int64]
 CHECKED = 1 << 10  # pages at a time, of all
 
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from qbe.index.file.library import Library
 from qbe.index.near.scanning import Scan
-from qbe.index.near.scores import Allowed, Near
+from qbe.index.near.scores import Allowed
 from qbe.index.near.sweeping import sweep
+from qbe.search.store import Near
 from qbe.streams.records import Vector
 
 SHARED = 3  # queries that ask for a cell, on average, from which on sweeping is quicker

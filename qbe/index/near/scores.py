@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qbe.index.file.library import Library
-from qbe.index.file.pages import Numbers
 from qbe.index.file.parts import UNIT
-from qbe.streams.records import Vector
+from qbe.search.store import Near
+from qbe.streams.records import Numbers, Vector
 
 WIDENED = 4
 GROUPED = 8  # scores; to put the best of each group in order takes a fraction of the time that all would
 SPARE_CELLS, SPARE = 8, 1.25  # more are put in order than cells of average size would be needed
 
 Allowed = Callable[[NDArray[np.integer[Any]]], NDArray[np.bool_]]
-
-
-@dataclass(slots=True)  # frozen would cost a microsecond each
-class Near:
-    """Rows near a query, each once, and their cosines with it."""
-
-    rows: Numbers
-    scores: Vector
-
-    def __getitem__(self, at: Any) -> Near:
-        return Near(self.rows[at], self.scores[at])
 
 
 def nearness(library: Library, queries: Vector) -> Vector:

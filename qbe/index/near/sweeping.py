@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.index.file.library import Library
-from qbe.index.file.pages import Numbers
 from qbe.index.file.parts import UNIT
 from qbe.index.near.scanning import Scan
-from qbe.index.near.scores import Near, answering, cells_to_order, highest, nearness
-from qbe.streams.records import Vector
+from qbe.index.near.scores import answering, cells_to_order, highest, nearness
+from qbe.search.store import Near
+from qbe.streams.records import Numbers, Vector
 
 TOLD_BY = 4  # times as many rows as are wanted tell how good these must be
 APART = 4.0  # more than two nearnesses, from -1.5 to 1 for unit vectors, or two cosines differ by: for what is to be

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -11,34 +10,20 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.index.build.intake import Intake
-from qbe.index.build.planting import CELL_ROWS, assign, cells_for, plant
-from qbe.index.build.recall import measure_budgets
 from qbe.index.file.frame import Frame
 from qbe.index.file.layout import Block, BlockWriter, Footer, write_commit
 from qbe.index.file.library import Library
 from qbe.index.file.parts import UNIT
-from qbe.streams.records import Embedding, File, Header, Vector
-from qbe.support.errors import LibraryError
-from qbe.support.saving import locked, save_file
+from qbe.index.write.budgets import measure_budgets
+from qbe.index.write.intake import Intake
+from qbe.index.write.planting import CELL_ROWS, assign, cells_for, plant
+from qbe.streams.records import Vector
+from qbe.support.saving import save_file
 
 SAMPLE_PER_CELL = 64  # rows to plant a tree on
 SMALLEST_SAMPLE = 1 << 18
 CROWDED = 2 * CELL_ROWS  # rows that one part appends to a cell: they get cells of their own
 SEED = 0
-
-
-@dataclass(frozen=True)
-class Built:
-    """What was put into a library, and how many segments were left out because they had come before."""
-
-    files: int
-    segments: int
-    repeated: int
-
-    @classmethod
-    def of(cls, intake: Intake) -> Built:
-        return cls(len(intake.files), intake.count, intake.repeated)
 
 
 @dataclass(frozen=True)
@@ -55,36 +40,6 @@ class Tree:
         sizes = np.bincount(cell, minlength=len(centres))
         end = sizes.cumsum()
         return cls(np.argsort(cell, kind="stable"), np.stack([end - sizes, end], axis=1), centres)
-
-
-def build_library(
-    path: str, header: Header, embeddings: Iterable[Embedding], trees: int | None = None, files: Iterable[File] = ()
-) -> Built:
-    """Write a new library; it takes `path`'s place only when all of it is on disk.
-
-    trees : how many (1), each with cells of its own. Of a library so small that it is one cell there is one.
-    files : those that were read to their end; looked at after the embeddings
-
-    Raises LibraryError when there is nothing to index or another process is writing the library, and whatever
-    `embeddings` raises; `path` is then as before.
-    """
-    with locked(path):
-        return build_locked(path, header, embeddings, trees, files)
-
-
-def build_locked(
-    path: str, header: Header, embeddings: Iterable[Embedding], trees: int | None, files: Iterable[File]
-) -> Built:
-    """As build_library, for one who has the lock."""
-    if header.model is None or header.dimension is None:
-        raise LibraryError("the stream does not say which model its embeddings are from; nothing is written")
-    with Intake(os.path.dirname(os.path.realpath(path)), header.dimension) as intake:
-        intake.add_stream(embeddings, files)
-        if not intake.count:
-            raise LibraryError(f"{path}: not written: the stream holds no embeddings")
-        footer = Footer(header.model, header.name or "", header.sample_rate, header.dimension, trees or 1, ())
-        write_library(path, intake, footer)
-        return Built.of(intake)
 
 
 def write_library(path: str, intake: Intake, footer: Footer) -> None:

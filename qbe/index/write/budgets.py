@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from qbe.index.file.layout import Budget
 from qbe.index.file.library import Library
 from qbe.index.near.scores import tail_scores
+from qbe.index.store import FileStore
 from qbe.search.ranking import search
+from qbe.search.store import Effort, Filter
 from qbe.streams.records import Vector
 from qbe.support.bounded import forget
 
@@ -34,7 +36,8 @@ class _Trial:
 
     def recall(self, library: Library, budget: int) -> float:
         """The share of the K best that are found; those tied with the last of them count."""
-        matches = search(library, self.query, K, segments=True, skip=self.path.__eq__, budget=budget)
+        others, effort = Filter(without=(self.path,)), Effort(candidates=budget)
+        matches = search(FileStore(library), self.query, K, segments=True, only=others, effort=effort)
         forget(library.data)
         return sum(match.score >= self.worst - TIED for match in matches) / K
 

@@ -14,21 +14,18 @@ so that what building costs in all grows no faster than what is appended.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.index.build.building import Built, build_locked, settled, write_library, write_part
-from qbe.index.build.intake import Intake
 from qbe.index.file.layout import Block, BlockWriter, Commit, map_file, read_commit, write_commit
-from qbe.index.file.library import Library, open_library
-from qbe.streams.framing import model_label
-from qbe.streams.records import Embedding, File, Header
-from qbe.support.errors import ModelError, display
-from qbe.support.saving import locked
+from qbe.index.file.library import Library
+from qbe.index.write.building import settled, write_library, write_part
+from qbe.index.write.intake import Intake
+from qbe.support.errors import display
 
 GROWTH = 0.1  # of the rows that were built
 ABSORBED = 4  # times as many rows as come, or
@@ -37,70 +34,7 @@ SMALL = 2048  # as this: parts of fewer are taken into the new one
 Mask = NDArray[np.bool_]
 
 
-def append_to_library(
-    path: str, header: Header, embeddings: Iterable[Embedding], trees: int | None = None, files: Iterable[File] = ()
-) -> Built:
-    """Add files to a library; those that are in it are replaced. Where there is none it is built.
-
-    trees, files : as of `build_library`; trees count when all is built anew
-
-    Raises LibraryError where the library is damaged or being written, ModelError where its model is another than the
-    stream's, and whatever `embeddings` raises; the library is then as before.
-    """
-    with locked(path):
-        if not os.path.exists(path):
-            return build_locked(path, header, embeddings, trees, files)
-        library = open_library(path)
-        _check_model(library, header)
-        with Intake(os.path.dirname(os.path.realpath(path)), library.footer.dimension) as intake:
-            intake.add_stream(embeddings, files)
-            built = Built.of(intake)
-            if intake.files:
-                _change(library, intake, _named(library, intake.files.__contains__), trees or library.footer.trees)
-            return built
-
-
-def _check_model(library: Library, header: Header) -> None:
-    footer = library.footer
-    if (header.model, header.dimension, header.sample_rate) != (footer.model, footer.dimension, footer.sample_rate):
-        raise ModelError(
-            f"{library.path} was built with model {model_label(footer.name, footer.model)}, "
-            f"the stream with {model_label(header.name, header.model)}: nothing is appended"
-        )
-
-
-def remove_from_library(path: str, names: Iterable[bytes]) -> list[bytes]:
-    """Remove files, and all files under folders, by the names they were indexed with. The names that match none.
-
-    Raises LibraryError where the library is missing, damaged or being written; it is then as before.
-    """
-    with locked(path):
-        library = open_library(path)
-        missing = {name.rstrip(b"/"): name for name in names}
-        wanted = set(missing)
-
-        def is_meant(file: bytes) -> bool:
-            meant = wanted.intersection(_itself_and_above(file))
-            for name in meant:
-                missing.pop(name, None)
-            return bool(meant)
-
-        gone = _named(library, is_meant)
-        if gone.any():
-            with Intake(os.path.dirname(os.path.realpath(path)), library.footer.dimension) as intake:
-                _change(library, intake, gone, library.footer.trees)
-    return list(missing.values())
-
-
-def _itself_and_above(file: bytes) -> Iterable[bytes]:
-    """A name and the folders in it, without slashes at the end."""
-    at = len(file)
-    while at >= 0:
-        yield file[:at].rstrip(b"/")
-        at = file.rfind(b"/", 0, at)
-
-
-def _named(library: Library, is_meant: Callable[[bytes], bool]) -> Mask:
+def named(library: Library, is_meant: Callable[[bytes], bool]) -> Mask:
     """Of every file, whether it is still there and its name is meant."""
     gone = np.zeros(library.files, bool)
     there = np.flatnonzero(library.are_there(np.arange(library.files)))
@@ -110,7 +44,7 @@ def _named(library: Library, is_meant: Callable[[bytes], bool]) -> Mask:
     return gone
 
 
-def _change(library: Library, intake: Intake, gone: Mask, trees: int) -> None:
+def change(library: Library, intake: Intake, gone: Mask, trees: int) -> None:
     """Commit what has come in, and that some files are gone."""
     removed = gone if library.removed is None else gone | library.removed
     first = _first_absorbed(library, intake, removed)

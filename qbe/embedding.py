@@ -1,0 +1,131 @@
+"""Sounds to embeddings, from Python."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qbe.audio.reading import array_blocks, read_blocks
+from qbe.audio.segmentation import cut, segments, window_hop
+from qbe.encoder import Encoder, open_encoder
+from qbe.streams.records import Audio, Embedding, File, Vector
+from qbe.support.errors import OnError, UsageError
+
+Path = str | bytes | os.PathLike[str]
+Sound = Path | BinaryIO | NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """The embeddings of one sound, a segment a row.
+
+    vectors : float32 [n, D], unit length; a cosine is a product of two
+    starts, ends : float64 [n], where the segments lie in the sound, seconds
+    model : sha256 of the model they are of; only embeddings of one model can be compared
+    """
+
+    vectors: Vector
+    starts: NDArray[np.float64]
+    ends: NDArray[np.float64]
+    model: str
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+
+def embed(
+    sound: Sound,
+    *,
+    sample_rate: float | None = None,
+    start: float = 0.0,
+    duration: float | None = None,
+    model: str | None = None,
+    hop: float | None = None,
+    keep_silence: bool = False,
+) -> Embeddings:
+    """The embeddings of a sound, as `qbe embed` gives them.
+
+    sound : the name of a file; an open seekable file; or samples, [frames] or [frames, channels], floats or integers
+    sample_rate : Hz, of samples; a file says its own
+    start, duration : the part to embed, seconds; None: to the end
+    model : an ONNX file; None: the model in the package
+    hop : seconds from one segment to the next; None: half a segment
+    keep_silence : segments of digital silence too
+
+    A sound of L seconds gives 1 + ceil(max(0, L - W) / hop) segments of W seconds (1.024 with the model in the
+    package), less those that are digital silence: of silence alone there are none.
+
+    Raises AudioError, ModelError, and UsageError where samples come without a rate.
+    """
+    encoder = encoder_of(model)
+    name, blocks = _blocks(sound, sample_rate, encoder.sample_rate, start, duration)
+    step = window_hop(hop, encoder.sample_rate, encoder.samples)
+    windows = cut(blocks, name, window=encoder.samples, hop=step, keep_silence=keep_silence)
+    return collected(encoder.embeddings(windows), encoder.sample_rate, encoder.dimension, encoder.sha256)
+
+
+def _blocks(
+    sound: Sound, rate: float | None, wanted: int, start: float, duration: float | None
+) -> tuple[bytes, Iterator[Audio]]:
+    """A sound's name, and its samples, mono and at the rate that is wanted."""
+    if isinstance(sound, np.ndarray):
+        return b"-", array_blocks(sound, rate_of(rate), wanted, start=start, duration=duration)
+    source = source_of(sound)
+    name = source if isinstance(source, bytes) else b"-"
+    return name, read_blocks(source, wanted, start=start, duration=duration)
+
+
+def source_of(sound: Path | BinaryIO) -> bytes | BinaryIO:
+    """A file by the bytes of its name, or an open one as it is."""
+    return os.fsencode(sound) if isinstance(sound, str | bytes | os.PathLike) else sound
+
+
+def rate_of(sample_rate: float | None) -> float:
+    """Of samples. UsageError where it was left out."""
+    if sample_rate is None:
+        raise UsageError("samples say nothing of their rate: give it as sample_rate, Hz")
+    return sample_rate
+
+
+def collected(embeddings: Iterable[Embedding], sample_rate: int, dimension: int, model: str) -> Embeddings:
+    """The records of one sound as arrays."""
+    records = list(embeddings)
+    vectors = np.array([record.vector for record in records], np.float32).reshape(-1, dimension)
+    places = np.array([(record.start, record.start + record.length) for record in records]).reshape(-1, 2)
+    starts, ends = places.T / sample_rate
+    return Embeddings(vectors, starts, ends, model)
+
+
+def encoder_of(model: str | None) -> Encoder:
+    """The model in an ONNX file; the one in the package is opened once. ModelError where it breaks the contract."""
+    return _default_encoder() if model is None else open_encoder(model)
+
+
+@cache
+def _default_encoder() -> Encoder:
+    return open_encoder(None)
+
+
+def files_embedded(
+    paths: list[bytes],
+    encoder: Encoder,
+    on_error: OnError,
+    on_end: Callable[[File], None],
+    *,
+    jobs: int,
+    hop: int,
+    keep_silence: bool,
+) -> Iterator[Embedding]:
+    """The embeddings of many files, in order. A file that fails goes to `on_error`, and what was read of it stays; one
+    that was read to its end goes to `on_end`. hop : samples"""
+    rate, window = encoder.sample_rate, encoder.samples
+    windows = segments(
+        paths, on_error, sample_rate=rate, window=window, hop=hop, keep_silence=keep_silence, on_end=on_end
+    )
+    return encoder.embeddings(windows, jobs)

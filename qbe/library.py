@@ -1,0 +1,198 @@
+"""An open library, from Python: to be searched and asked about. The command line calls the same."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from qbe.audio.segmentation import file_state
+from qbe.embedding import Embeddings, Path, Sound, rate_of, source_of
+from qbe.search.answers import Wanted, answers, effort
+from qbe.search.queries import Query, QueryReader, blend, check_model
+from qbe.search.store import About, Effort, Fact, FileEntry, Match, Store, open_store
+from qbe.streams.records import File
+from qbe.support.errors import LibraryError, UsageError, display
+
+if TYPE_CHECKING:
+    from qbe.search.duplicates import Duplicate
+
+Queried = Sound | Embeddings
+
+
+class Result(NamedTuple):
+    """A place that answers a query: from `start` to `end`, seconds, in the file of that name. score : 1 is the same"""
+
+    path: str
+    score: float
+    start: float
+    end: float
+
+
+class LibraryFile(NamedTuple):
+    """A file of a library.
+
+    segments : how many of it are kept; seconds : up to the end of the last one
+    size : bytes, and mtime : seconds since 1970, when it was read; None where it was not read to its end
+    """
+
+    path: str
+    segments: int
+    seconds: float
+    size: int | None
+    mtime: float | None
+
+
+def open_library(name: Path, *, model: str | None = None) -> Library:
+    """The library of that name.
+
+    model : the ONNX file that queries are embedded with; None: the model in the package
+
+    LibraryError where there is no library, or it is damaged or of another version.
+    """
+    return Library(open_store(os.fsdecode(name)), model)
+
+
+class Library:
+    """An open library. It goes on as it was when it was opened, whatever is written since.
+
+    Every method raises LibraryError where something that it reads is damaged.
+    """
+
+    def __init__(self, store: Store, model: str | None = None) -> None:
+        self.store = store
+        self.reader = QueryReader(store.about, store.name, model)
+
+    @property
+    def about(self) -> About:
+        """Of which model its vectors are, sample rate of its places, dimension."""
+        return self.store.about
+
+    @property
+    def model(self) -> str:
+        """What the model that built it calls itself."""
+        return self.store.about.name
+
+    def __len__(self) -> int:
+        """How many files it holds."""
+        return self.store.held()[0]
+
+    def files(self) -> list[LibraryFile]:
+        """All its files, in the order they came."""
+        rate = self.about.sample_rate
+        return [
+            LibraryFile(
+                os.fsdecode(path), segments, end / rate, None if size < 0 else size, None if size < 0 else mtime / 1e9
+            )
+            for _, path, size, mtime, end, segments in self.store.files()
+        ]
+
+    def vectors(self, path: Path) -> Embeddings:
+        """The embeddings of one of its files, as they went in (to four digits: a library keeps 16 bits of most).
+
+        LibraryError where it holds no such file.
+        """
+        name = os.fsencode(path)
+        if name not in self._entries:
+            raise LibraryError(f"{display(name)}: not in {self.store.name}")
+        rows = self.store.rows_of(self._entries[name].number)
+        starts, lengths = self.store.places(rows)[:, 1:].T.astype(np.float64) / self.about.sample_rate
+        return Embeddings(self.store.given(self.store.vectors(rows)), starts, starts + lengths, self.about.model)
+
+    @cached_property
+    def _entries(self) -> dict[bytes, FileEntry]:
+        return {entry.path: entry for entry in self.store.files()}
+
+    def search(
+        self,
+        sound: Queried | None = None,
+        *,
+        sample_rate: float | None = None,
+        k: int = 10,
+        like: Queried | Sequence[Queried] = (),
+        unlike: Queried | Sequence[Queried] = (),
+        weight: float = 0.5,
+        inside: str | Sequence[str] = (),
+        min_score: float = -1.0,
+        unique: bool = False,
+        segments: bool = False,
+        start: float = 0.0,
+        duration: float | None = None,
+        candidates: int | None = None,
+        recall: float | None = None,
+        exact: bool = False,
+        include_self: bool = False,
+    ) -> list[Result]:
+        """The sounds that sound like a query, best first, as `qbe search` finds them.
+
+        sound : what to search for: a sound as `qbe.embed` takes it, or Embeddings
+        sample_rate : Hz, of all that is given as samples
+        k : how many results
+        like, unlike, weight : with these the query is one vector, the mean of `sound` and all of `like`, less `weight`
+            times the mean of all of `unlike`
+        inside : globs; only files that match one, or lie in a folder that does
+        min_score : results that score less are left out
+        unique : near-identical results are shown once
+        segments : single segments instead of files
+        start, duration : the part of `sound` to search for, seconds
+        candidates, recall, exact : how many segments are scored: so many for each of the query's, enough for a recall
+            (0.97 if nothing is said), or all; give one of them. With `inside` it is all
+        include_self : the query's own file may answer
+
+        Raises AudioError, ModelError where the model is not the library's, UsageError.
+        """
+        if sound is None and not _several(like):
+            raise UsageError("name a sound to search for, or sounds to be like")
+        first = [] if sound is None else [self.query(sound, sample_rate, start, duration)]
+        likes, unlikes = ([self.query(one, sample_rate) for one in _several(sounds)] for sounds in (like, unlike))
+        query = blend(first + likes, unlikes, weight) if likes or unlikes else first[0]
+        globs = [os.fsencode(glob) for glob in ([inside] if isinstance(inside, str) else inside)]
+        wanted = Wanted(k, segments, min_score, unique, globs, include_self)
+        [(_, results)] = self.answers([query], wanted, effort(candidates, recall, exact or bool(globs)))
+        return results
+
+    def query(
+        self, sound: Queried, sample_rate: float | None = None, start: float = 0.0, duration: float | None = None
+    ) -> Query:
+        """What a sound, or a part of it (seconds), is searched for by."""
+        if isinstance(sound, Embeddings):
+            check_model(self.about, self.store.name, None, sound.model)
+            return Query(b"-", sound.vectors, ())
+        if isinstance(sound, np.ndarray):
+            return self.reader.from_samples(sound, rate_of(sample_rate), start, duration)
+        return self.reader.from_sound(source_of(sound), start, duration)
+
+    def answers(self, queries: Sequence[Query], wanted: Wanted, effort: Effort) -> Iterator[tuple[Query, list[Result]]]:
+        """The results of each query, best first. Quicker for many queries at once than one by one."""
+        for query, matches in answers(self.store, queries, wanted, effort):
+            yield query, [self._result(match) for match in matches]
+
+    def _result(self, match: Match) -> Result:
+        rate = self.about.sample_rate
+        end = (match.start + match.length) / rate
+        return Result(os.fsdecode(match.path), match.score, match.start / rate, end)
+
+    def duplicates(
+        self, min_score: float = 0.98, on_file: Callable[[int], None] = lambda _: None
+    ) -> Iterator[list[Duplicate]]:
+        """Groups of near-duplicate files, as `qbe dups` finds them. on_file : hears how many files are through"""
+        from qbe.search.duplicates import duplicate_groups
+
+        return duplicate_groups(self.store, min_score, on_file)
+
+    def lacks(self, paths: Iterable[bytes]) -> list[bytes]:
+        """Those files that it does not hold as they are now."""
+        known = {entry.path: File(entry.path, entry.size, entry.mtime) for entry in self.store.files()}
+        return [path for path in paths if path not in known or file_state(path) != known[path]]
+
+    def facts(self) -> dict[str, Fact]:
+        """What `qbe info` tells of it."""
+        return self.store.facts()
+
+
+def _several(given: Queried | Sequence[Queried]) -> list[Queried]:
+    """One sound or several, as several."""
+    return list(given) if isinstance(given, list | tuple) else [given]  # type: ignore[list-item]

@@ -1,0 +1,259 @@
+"""The seam under search: what ranking, duplicates and the command line ask of a library, whoever keeps it.
+
+A store gives numbers to its files and keys to its rows, one for each segment; they hold as long as it is open. What it
+keeps are the segments' vectors as it sees them, from its middle (`qbe.search.centring`); queries are turned to be seen
+so too, by `seen`, before anything is asked with them.
+
+`tests/unit/test_store.py` runs every promise that is made here over every store there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qbe.search.globs import lies_inside
+from qbe.streams.records import Embedding, File, Header, Numbers, Vector
+from qbe.support.saving import same_file
+
+RECALL = 0.97  # of the search that is not told how thorough to be
+
+Fact = str | int | float
+
+
+@dataclass(frozen=True)
+class About:
+    """model, name : sha256 of the model whose embeddings are kept, and what it calls itself
+    sample_rate : Hz, of the places
+    dimension : of the vectors
+    """
+
+    model: str
+    name: str
+    sample_rate: int
+    dimension: int
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which files may answer.
+
+    inside : globs; a file counts that matches one, or lies in a folder that does. Without any, all count
+    own : names of files that do not count, nor does the same file on disk under another name
+    without : names that do not count, just as they are
+    """
+
+    inside: tuple[bytes, ...] = ()
+    own: tuple[bytes, ...] = ()
+    without: tuple[bytes, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether it leaves anything out."""
+        return bool(self.inside or self.own or self.without)
+
+    def admits(self, path: bytes) -> bool:
+        """Whether a file of that name may answer."""
+        if path in self.without or (self.inside and not lies_inside(path, self.inside)):
+            return False
+        return not any(same_file(own, path) for own in self.own)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How thorough a search is: for a recall, or with so many rows scored for each segment of the query, whatever
+    comes of that. With neither, all rows are scored, and the answers are exact."""
+
+    recall: float | None = RECALL
+    candidates: int | None = None
+
+
+EXACT = Effort(recall=None)
+
+
+@dataclass(slots=True)  # frozen would cost a microsecond each
+class Near:
+    """Rows near a query, each once, and their cosines with it."""
+
+    rows: Numbers
+    scores: Vector
+
+    def __getitem__(self, at: Any) -> Near:
+        return Near(self.rows[at], self.scores[at])
+
+
+class Match(NamedTuple):
+    """A place in a library, samples at the library's rate, and how well it answers: 1 is identical.
+
+    row : the key of its segment
+    """
+
+    path: bytes
+    score: float
+    start: int
+    length: int
+    row: int
+
+
+class FileEntry(NamedTuple):
+    """A file of a library.
+
+    number : in the store; path : its name, as it was given
+    size : bytes, -1 where not known; mtime : when it last changed, ns since 1970
+    end : of its last segment, samples; segments : how many there are
+    """
+
+    number: int
+    path: bytes
+    size: int
+    mtime: int
+    end: int
+    segments: int
+
+
+class Store(Protocol):
+    """A library to be searched.
+
+    name : as the user gave it, for messages
+    rows : how many there are at most; what is not worth as much effort is done exactly
+
+    Every method raises LibraryError where something that it reads is damaged or cannot be reached.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def about(self) -> About: ...
+    @property
+    def rows(self) -> int: ...
+
+    def seen(self, vectors: Vector) -> Vector:
+        """Unit vectors, float32 [n, D], as this store sees them: float32 [n, D], whose products are its cosines."""
+        ...
+
+    def given(self, seen: NDArray[np.floating[Any]]) -> Vector:
+        """The unit vectors that `seen` made these of, float32 [n, D]."""
+        ...
+
+    def candidates(self, effort: Effort) -> int | None:
+        """How many rows to score for a query vector. None: only all are enough."""
+        ...
+
+    def near(
+        self, queries: Sequence[Vector], count: int, candidates: int, only: Sequence[Filter], enough: int
+    ) -> Iterator[list[Near]]:
+        """For each query, and each of its segments, about the `count` best rows, best first.
+
+        queries : float32 [Q, D] each, seen
+        candidates : how many rows to score for each segment, at least, or all
+        only : of each query; where it leaves out some of the best, fewer may come, but `enough` if there are so many
+        """
+        ...
+
+    def reaching(self, query: Vector, least: float) -> Numbers:
+        """All rows whose best cosine with a segment of a query may be `least` or more, and perhaps others."""
+        ...
+
+    def bounds(self, query: Vector) -> tuple[Numbers, NDArray[np.float64]]:
+        """All files that have rows, and for each what its score can be at most."""
+        ...
+
+    def best_of_rows(self, query: Vector, rows: Numbers) -> Vector:
+        """The best cosine of each row with any segment of a query, float32 [n]. Equal rows get equal scores."""
+        ...
+
+    def best_of_files(self, query: Vector, files: Numbers) -> tuple[Vector, Numbers]:
+        """The best cosine of every file with each segment of a query, float32 [F, Q], and the row that has the best of
+        all, [F]: of equal ones the first."""
+        ...
+
+    def admitted(self, files: Numbers, only: Filter) -> NDArray[np.bool_]:
+        """Which of them may answer, [n]."""
+        ...
+
+    def places(self, rows: Numbers) -> NDArray[np.integer[Any]]:
+        """The file of each row, and its start and length in samples, [n, 3]."""
+        ...
+
+    def paths(self, files: Numbers) -> list[bytes]:
+        """Their names, as the bytes they were given in."""
+        ...
+
+    def vectors(self, rows: Numbers) -> NDArray[np.float64]:
+        """As they are kept: seen, [n, D]."""
+        ...
+
+    def rows_of(self, file: int) -> Numbers:
+        """The rows of a file, in the order of their starts."""
+        ...
+
+    def files(self) -> Iterator[FileEntry]:
+        """All that are there, in the order they came."""
+        ...
+
+    def held(self) -> tuple[int, int]:
+        """How many files there are, and how many segments they have."""
+        ...
+
+    def facts(self) -> dict[str, Fact]:
+        """What `qbe info` tells of it."""
+        ...
+
+    def check(self, on_piece: Callable[[int, int], None]) -> list[str]:
+        """The names of what is damaged, of all that is kept. on_piece : hears how many bytes of how many are through"""
+        ...
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was put into a library, and how many segments were left out because they had come before."""
+
+    files: int
+    segments: int
+    repeated: int
+
+
+class Writer(Protocol):
+    """The one who may write a library, from `open_writer` to the end of its `with` block.
+
+    What is written takes its place when all of it is on disk. Where a method raises, or the process ends however it
+    may, the library is as before: LibraryError where there is nothing to write or what is there is damaged, and
+    whatever `embeddings` raises.
+    """
+
+    def replace(self, header: Header, embeddings: Iterable[Embedding], files: Iterable[File]) -> Written:
+        """A new library in the old one's place. files : those that were read to their end; looked at after the
+        embeddings"""
+        ...
+
+    def append(self, header: Header, embeddings: Iterable[Embedding], files: Iterable[File]) -> Written:
+        """Add files; those that are in it are replaced. Where there is no library it is built.
+
+        ModelError, before any embedding is asked for, where the library is of another model.
+        """
+        ...
+
+    def remove(self, names: Iterable[bytes]) -> list[bytes]:
+        """Remove files, and all files under folders, by the names they came with. Gives the names that match none."""
+        ...
+
+
+def open_store(name: str) -> Store:
+    """The library of that name. LibraryError where there is none, or it is damaged or of another version."""
+    from qbe.index.store import open_file
+
+    return open_file(name)
+
+
+def open_writer(name: str, trees: int | None = None) -> AbstractContextManager[Writer]:
+    """Who may write the library of that name, or begin it. LibraryError where another process is about it.
+
+    trees : of a library that is a file: how many trees of cells, each with cells of its own
+    """
+    from qbe.index.writer import open_file_writer
+
+    return open_file_writer(name, trees)
