@@ -180,7 +180,7 @@ def annoy_systems(rows: Vector, folder: Path) -> Iterator[System]:
                 f"annoy, {trees} trees",
                 f"search_k {nodes}",
                 lambda query, nodes=nodes, index=index: index.get_nns_by_vector(query, K, nodes),
-                build,
+                seconds,
                 os.path.getsize(folder / "annoy"),
             )
 

@@ -1,0 +1,388 @@
+"""Every promise of qbe.search.store, over every store there is. A new store is added to STORES."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dict_store import DictStore, open_dict_writer
+from numpy.typing import NDArray
+
+from qbe.search.ranking import search
+from qbe.search.store import EXACT, About, Effort, Filter, Store, Writer, open_store, open_writer
+from qbe.streams.records import Embedding, File, Header, Vector
+from qbe.support.errors import LibraryError, ModelError, StreamError
+
+DIMENSION, HOP, LENGTH = 48, 8192, 16_384
+HEADER = Header("embeddings", 16_000, model="ab" * 32, name="m", dimension=DIMENSION)
+CLOSE = 2e-3  # what 16 bits and a turned frame may cost a cosine
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How libraries of a kind are written and opened."""
+
+    writer: Callable[[str], AbstractContextManager[Writer]]
+    store: Callable[[str], Store]
+
+
+STORES = {"file": Kind(open_writer, open_store), "dict": Kind(open_dict_writer, DictStore)}
+Sounds = dict[bytes, Vector]
+
+
+def unit(array: NDArray[np.floating]) -> Vector:
+    return (array / np.linalg.norm(array, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def sounds(files: int, seed: int = 0) -> Sounds:
+    """Files of 1 to 9 segments in three folders, around centres that all seeds share; some files are equal."""
+    rng, centres = np.random.default_rng(seed), np.random.default_rng(99).normal(size=(60, DIMENSION))
+    made: Sounds = {}
+    for number in range(files):
+        centre = centres[rng.integers(60)]
+        vectors = unit(centre + rng.normal(size=(int(rng.integers(1, 10)), DIMENSION)) * 0.4)
+        if number % 20 == 19:
+            vectors = next(reversed(made.values()))
+        made[b"%s/%d.wav" % ((b"drums", b"field", b"caf\xe9")[number % 3], number)] = vectors
+    return made
+
+
+def embeddings(of: Sounds) -> Iterator[Embedding]:
+    for path, vectors in of.items():
+        for k, vector in enumerate(vectors):
+            yield Embedding(path, k * HOP, LENGTH, 16_000, vector)
+
+
+def states(of: Sounds) -> list[File]:
+    return [File(path, 1000 + number, 7_000_000_000 + number) for number, path in enumerate(of)]
+
+
+def write(kind: Kind, name: str, of: Sounds, *, append: bool = False) -> None:
+    with kind.writer(name) as writer:
+        (writer.append if append else writer.replace)(HEADER, embeddings(of), states(of))
+
+
+@pytest.fixture(params=STORES)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    return STORES[request.param]
+
+
+@pytest.fixture
+def name(tmp_path: Path) -> str:
+    return str(tmp_path / "lib.idx")
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A library and what went into it."""
+
+    store: Store
+    sounds: Sounds
+
+    def seen(self, path: bytes) -> NDArray[np.float64]:
+        return self.store.seen(self.sounds[path]).astype(np.float64)
+
+    def cosines(self, query: Vector) -> NDArray[np.float64]:
+        """Of a seen query with all segments in the order they came, [n, Q]."""
+        return np.concatenate([self.seen(path) for path in self.sounds]) @ query.T
+
+    def number(self, row: int) -> int:
+        """The place of a row in the order they came."""
+        file, start, _ = self.store.places(np.array([row]))[0]
+        [path] = self.store.paths(np.array([file]))
+        before = itertools.takewhile(lambda other: other != path, self.sounds)
+        return sum(len(self.sounds[other]) for other in before) + int(start) // HOP
+
+    def numbers(self, rows: NDArray[np.integer]) -> list[int]:
+        return [self.number(row) for row in rows.tolist()]
+
+
+@pytest.fixture(scope="module", params=itertools.product(STORES, (60, 1500), (False, True)), ids=str)
+def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Filled:
+    """Of one cell and of many, as it was built, or grown since, with files that were replaced and removed."""
+    which, files, is_grown = request.param
+    kind, name, held = STORES[which], str(tmp_path_factory.mktemp("store") / "lib.idx"), sounds(files)
+    write(kind, name, held)
+    if is_grown:
+        new = {path: vectors for path, vectors in sounds(files, seed=1).items() if path.endswith(b"7.wav")}
+        new |= {b"new/%d.wav" % k: vectors for k, vectors in enumerate(sounds(5, seed=2).values())}
+        write(kind, name, new, append=True)
+        with kind.writer(name) as writer:
+            assert writer.remove([b"drums/0.wav", b"none.wav"]) == [b"none.wav"]
+        held = {path: vectors for path, vectors in held.items() if path not in new} | new
+        del held[b"drums/0.wav"]
+    return Filled(kind.store(name), held)
+
+
+QUERIES = [unit(np.random.default_rng(7).normal(size=(n, DIMENSION))) for n in (1, 4)]
+
+
+@pytest.fixture(params=[0, 1], ids=["one segment", "four segments"])
+def query(request: pytest.FixtureRequest, filled: Filled) -> Vector:
+    """As the store sees it."""
+    return filled.store.seen(QUERIES[request.param])
+
+
+def test_a_store_says_what_it_is_of(filled: Filled) -> None:
+    assert filled.store.about == About("ab" * 32, "m", 16_000, DIMENSION)
+    segments = sum(map(len, filled.sounds.values()))
+    assert filled.store.held() == (len(filled.sounds), segments)
+    assert filled.store.rows >= segments
+    facts = filled.store.facts()
+    assert (facts["files"], facts["segments"], facts["model"]) == (len(filled.sounds), segments, "m")
+
+
+def test_files_are_told_as_they_came(filled: Filled) -> None:
+    entries = list(filled.store.files())
+    assert {entry.path for entry in entries} == set(filled.sounds)
+    for entry in entries:
+        vectors = filled.sounds[entry.path]
+        assert (entry.segments, entry.end) == (len(vectors), (len(vectors) - 1) * HOP + LENGTH)
+        assert entry.size >= 1000
+        assert entry.mtime - 7_000_000_000 == entry.size - 1000
+    assert filled.store.paths(np.array([entry.number for entry in entries])) == [entry.path for entry in entries]
+
+
+def test_rows_of_a_file_are_its_segments_in_order(filled: Filled) -> None:
+    store = filled.store
+    for entry in itertools.islice(store.files(), 0, None, 7):
+        rows = store.rows_of(entry.number)
+        expected = [(entry.number, k * HOP, LENGTH) for k in range(entry.segments)]
+        assert store.places(rows).tolist() == [list(place) for place in expected]
+        np.testing.assert_allclose(store.vectors(rows), filled.seen(entry.path), atol=CLOSE)
+        np.testing.assert_allclose(store.given(store.vectors(rows)), filled.sounds[entry.path], atol=CLOSE)
+
+
+def test_what_is_seen_has_unit_length_and_can_be_given_back(filled: Filled) -> None:
+    vectors = QUERIES[1]
+    seen = filled.store.seen(vectors)
+    np.testing.assert_allclose(np.linalg.norm(seen, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(filled.store.given(seen), vectors, atol=1e-5)
+
+
+def test_effort_is_so_many_rows_or_all(filled: Filled) -> None:
+    assert filled.store.candidates(EXACT) is None
+    assert filled.store.candidates(Effort(candidates=123)) == 123
+    by_recall = [filled.store.candidates(Effort(recall)) or filled.store.rows for recall in (0.8, 0.97, 1.0)]
+    assert by_recall == sorted(by_recall)
+    assert by_recall[-1] == filled.store.rows
+
+
+def test_near_rows_are_the_best_when_all_are_scored(filled: Filled, query: Vector) -> None:
+    [lists] = filled.store.near([query], 12, filled.store.rows, [Filter()], 12)
+    expected = filled.cosines(query)
+    assert len(lists) == len(query)
+    for near, cosines in zip(lists, expected.T, strict=True):
+        assert len(set(near.rows.tolist())) == len(near.rows) == 12
+        np.testing.assert_allclose(near.scores, np.sort(cosines)[::-1][:12], atol=CLOSE)
+        np.testing.assert_allclose(near.scores, cosines[filled.numbers(near.rows)], atol=CLOSE)
+
+
+def test_near_answers_many_queries_each_by_its_own_filter(filled: Filled) -> None:
+    queries = [filled.store.seen(query) for query in QUERIES]
+    [name] = filled.store.paths(
+        filled.store.places(next(filled.store.near(queries[:1], 1, 9, [Filter()], 1))[0].rows)[:, 0]
+    )
+    only = [Filter(without=(name,)), Filter(inside=(b"field",))]
+    for query, filter, lists in zip(queries, only, filled.store.near(queries, 20, 200, only, 5), strict=True):
+        assert len(lists) == len(query)
+        for near in lists:
+            assert 5 <= len(near.rows) <= 20
+            assert (np.diff(near.scores) <= 0).all()
+            paths = filled.store.paths(filled.store.places(near.rows)[:, 0].astype(np.int64))
+            assert all(filter.admits(path) for path in paths)
+
+
+def test_no_row_that_reaches_a_score_is_left_out(filled: Filled, query: Vector) -> None:
+    best = filled.cosines(query).max(1)
+    for least in (0.1, 0.3, float(best.max()) - 0.01):
+        reaching = set(filled.numbers(filled.store.reaching(query, least)))
+        assert set((best >= least + CLOSE).nonzero()[0].tolist()) <= reaching
+
+
+def test_bounds_of_files_bound_their_scores(filled: Filled, query: Vector) -> None:
+    files, bounds = filled.store.bounds(query)
+    assert sorted(filled.store.paths(files)) == sorted(filled.sounds)
+    for path, bound in zip(filled.store.paths(files), bounds, strict=True):
+        assert (filled.seen(path) @ query.T).max(0).mean() <= bound + CLOSE
+
+
+def test_the_best_of_rows(filled: Filled, query: Vector) -> None:
+    rows = filled.store.rows_of(next(filled.store.files()).number)
+    twice = np.concatenate([rows, rows])
+    scores = filled.store.best_of_rows(query, twice)
+    np.testing.assert_allclose(scores, filled.cosines(query).max(1)[filled.numbers(twice)], atol=CLOSE)
+    assert (scores[: len(rows)] == scores[len(rows) :]).all()
+    assert filled.store.best_of_rows(query, rows[:0]).shape == (0,)
+
+
+def test_the_best_of_files_and_the_row_that_has_it(filled: Filled, query: Vector) -> None:
+    entries = list(filled.store.files())[:25]
+    best, rows = filled.store.best_of_files(query, np.array([entry.number for entry in entries]))
+    assert best.shape == (25, len(query))
+    for entry, of_file, row in zip(entries, best, rows, strict=True):
+        cosines = filled.seen(entry.path) @ query.T
+        np.testing.assert_allclose(of_file, cosines.max(0), atol=CLOSE)
+        file, start, _ = filled.store.places(row[None])[0]
+        assert file == entry.number
+        assert cosines[start // HOP].max() == pytest.approx(cosines.max(), abs=CLOSE)
+
+
+def test_which_files_may_answer(filled: Filled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = list(filled.store.files())
+    files, paths = np.array([entry.number for entry in entries]), [entry.path for entry in entries]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "field").mkdir()
+    (tmp_path / "field" / "1.wav").write_bytes(b"")
+    (tmp_path / "link").symlink_to("field/1.wav")
+    sevenths = [path for path in paths if path.startswith(b"field") or path.endswith(b"7.wav")]
+    for only, admitted in (
+        (Filter(), paths),
+        (Filter(inside=(b"field", b"*/*7.wav")), [path for path in sevenths if b"/" in path]),
+        (Filter(without=(paths[3], b"none")), [path for path in paths if path != paths[3]]),
+        (Filter(own=(b"link",)), [path for path in paths if path != b"field/1.wav"]),
+    ):
+        assert [paths[at] for at in filled.store.admitted(files, only).nonzero()[0]] == admitted
+        assert filled.store.admitted(files[::-1], only).tolist() == filled.store.admitted(files, only).tolist()[::-1]
+
+
+@pytest.mark.parametrize("segments", [False, True])
+@pytest.mark.parametrize("only", [Filter(), Filter(inside=(b"field",)), Filter(without=(b"field/1.wav",))])
+def test_exact_search_answers_by_the_definition(filled: Filled, segments: bool, only: Filter) -> None:
+    query = QUERIES[1]
+    of_files = {path: filled.seen(path) @ filled.store.seen(query).T for path in filled.sounds if only.admits(path)}
+    if segments:
+        scores = np.concatenate([cosines.max(1) for cosines in of_files.values()])
+    else:
+        scores = np.array([cosines.max(0).mean() for cosines in of_files.values()])
+    matches = search(filled.store, query, 10, segments=segments, only=only)
+    assert [match.score for match in matches] == pytest.approx(np.sort(scores)[::-1][:10].tolist(), abs=CLOSE)
+    for match in matches:
+        cosines = of_files[match.path]
+        own = cosines[match.start // HOP].max() if segments else cosines.max(0).mean()
+        assert match.score == pytest.approx(own, abs=CLOSE)
+        assert match.length == LENGTH
+        assert filled.store.places(np.array([match.row]))[0, 1] == match.start
+
+
+def test_the_default_search_finds_nearly_what_the_exact_one_does(filled: Filled) -> None:
+    found = 0
+    for query in unit(np.stack([v[0] for v in filled.sounds.values()])[:60] + 0.05 * np.eye(60, DIMENSION)):
+        exact = {match.path for match in search(filled.store, query[None], 10)}
+        found += len(exact & {match.path for match in search(filled.store, query[None], 10, effort=Effort())})
+    assert found / 600 > 0.95
+
+
+def test_a_library_that_is_not_there(kind: Kind, name: str) -> None:
+    with pytest.raises(LibraryError, match=r"lib\.idx"):
+        kind.store(name)
+
+
+def test_nothing_to_write_is_refused(kind: Kind, name: str) -> None:
+    with kind.writer(name) as writer, pytest.raises(LibraryError, match="holds no embeddings"):
+        writer.replace(HEADER, iter(()), ())
+    with pytest.raises(LibraryError):
+        kind.store(name)
+
+
+def test_what_is_written_is_counted_and_repeats_are_kept_once(kind: Kind, name: str) -> None:
+    held = sounds(6)
+    twice = [*embeddings(held), *itertools.islice(embeddings(held), 3)]
+    with kind.writer(name) as writer:
+        written = writer.replace(HEADER, twice, states(held))
+    segments = sum(map(len, held.values()))
+    assert (written.files, written.segments, written.repeated) == (6, segments, 3)
+    assert kind.store(name).held() == (6, segments)
+
+
+def test_a_new_library_takes_the_place_of_the_old_and_who_reads_goes_on(kind: Kind, name: str) -> None:
+    old, new = sounds(30), {b"new.wav": QUERIES[1]}
+    write(kind, name, old)
+    opened = kind.store(name)
+    before = search(opened, QUERIES[0], 5)
+    write(kind, name, new)
+    assert search(opened, QUERIES[0], 5) == before
+    assert [entry.path for entry in kind.store(name).files()] == [b"new.wav"]
+
+
+def test_appended_files_replace_those_of_their_name(kind: Kind, name: str) -> None:
+    write(kind, name, sounds(30))
+    write(kind, name, {b"field/1.wav": QUERIES[0], b"more.wav": QUERIES[1]}, append=True)
+    counts = {entry.path: entry.segments for entry in kind.store(name).files()}
+    assert counts == {path: len(vectors) for path, vectors in sounds(30).items()} | {b"field/1.wav": 1, b"more.wav": 4}
+    [best] = search(kind.store(name), QUERIES[1], 1)
+    assert best.path == b"more.wav"
+    assert best.score == pytest.approx(1, abs=CLOSE)
+
+
+def test_appending_to_nothing_builds(kind: Kind, name: str) -> None:
+    write(kind, name, sounds(3), append=True)
+    assert kind.store(name).held()[0] == 3
+
+
+def test_files_and_folders_are_removed_by_name(kind: Kind, name: str) -> None:
+    write(kind, name, sounds(30))
+    with kind.writer(name) as writer:
+        assert writer.remove([b"drums/", b"field/1.wav", b"fie"]) == [b"fie"]
+    left = [path for path in sounds(30) if not path.startswith(b"drums") and path != b"field/1.wav"]
+    assert [entry.path for entry in kind.store(name).files()] == left
+
+
+def cut_stream(of: Sounds) -> Iterator[Embedding]:
+    yield from itertools.islice(embeddings(of), 5)
+    raise StreamError("the stream is cut")
+
+
+@pytest.mark.parametrize("append", [False, True])
+def test_a_cut_stream_changes_nothing(kind: Kind, name: str, append: bool) -> None:
+    write(kind, name, sounds(30))
+    before = search(kind.store(name), QUERIES[0], 50), list(kind.store(name).files())
+    with kind.writer(name) as writer, pytest.raises(StreamError):
+        (writer.append if append else writer.replace)(HEADER, cut_stream(sounds(9, seed=3)), ())
+    assert (search(kind.store(name), QUERIES[0], 50), list(kind.store(name).files())) == before
+
+
+def test_another_model_is_refused_before_anything_is_asked_of_it(kind: Kind, name: str) -> None:
+    write(kind, name, sounds(3))
+
+    def never() -> Iterator[Embedding]:
+        pytest.fail("was asked")
+        yield
+
+    with kind.writer(name) as writer, pytest.raises(ModelError, match="nothing is appended"):
+        writer.append(replace(HEADER, model="cd" * 32), never(), ())
+    assert kind.store(name).held()[0] == 3
+
+
+def test_a_file_without_sound_is_remembered(kind: Kind, name: str) -> None:
+    held = sounds(3)
+    with kind.writer(name) as writer:
+        writer.replace(HEADER, embeddings(held), [*states(held), File(b"silent.wav", 44, 5)])
+    store = kind.store(name)
+    [silent] = [entry for entry in store.files() if entry.path == b"silent.wav"]
+    assert (silent.segments, silent.size, silent.mtime) == (0, 44, 5)
+    assert b"silent.wav" not in [match.path for match in search(store, QUERIES[0], 10)]
+
+
+def test_a_whole_library_has_no_damage_and_all_of_it_is_read(kind: Kind, name: str) -> None:
+    write(kind, name, sounds(30))
+    heard: list[tuple[int, int]] = []
+    assert kind.store(name).check(lambda done, size: heard.append((done, size))) == []
+    assert heard == sorted(heard)
+    assert 0 < heard[-1][0] <= heard[-1][1]
+
+
+@pytest.mark.parametrize("which", STORES)
+def test_the_same_file_under_a_hard_link_is_its_own(which: str, tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"x")
+    os.link(tmp_path / "a.wav", tmp_path / "b.wav")
+    own, other = os.fsencode(tmp_path / "a.wav"), os.fsencode(tmp_path / "b.wav")
+    write(STORES[which], str(tmp_path / "lib.idx"), {own: QUERIES[0], b"c": QUERIES[1]})
+    matches = search(STORES[which].store(str(tmp_path / "lib.idx")), QUERIES[0], 9, only=Filter(own=(other,)))
+    assert [match.path for match in matches] == [b"c"]
