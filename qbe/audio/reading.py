@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from qbe.streams.records import MAX_RATE, MIN_RATE, Audio
+from qbe.streams.records import LONGEST, MAX_RATE, MIN_RATE, Audio
 from qbe.support.bounded import read_whole
 from qbe.support.errors import AudioError, OnError, display
 
@@ -25,7 +25,6 @@ PIPED = 1 << 31  # programs write a multiple of this into a header that goes dow
 PIPED_LESS = 1 << 16  # up to as much less
 OGG_HEADER = 27  # bytes before the lengths of a page's segments
 OGG_PAGE = OGG_HEADER + 255 + 255 * 255  # bytes, the longest
-LONGEST = 1e9  # seconds; what lies beyond is a slip, and no number of samples
 
 # libsndfile's containers under the endings people give them; headerless "raw" cannot be recognised.
 EXTENSIONS = frozenset(

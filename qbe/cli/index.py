@@ -112,7 +112,7 @@ def _named(paths: str, model: str | None) -> Source:
     """Of rows whose model is not known, the library is of none: only other such rows can be searched for."""
     from itertools import chain
 
-    from qbe.audio.segmentation import SAMPLE_RATE
+    from qbe.audio.segmentation import HOP, SAMPLE_RATE, WINDOW
     from qbe.streams.blocks import named, read_blocks
     from qbe.streams.records import Header
 
@@ -127,7 +127,8 @@ def _named(paths: str, model: str | None) -> Source:
         header = open_encoder(model).header
         if dimension not in (0, header.dimension):
             raise UsageError(f"the rows have {dimension} numbers and those of {model} {header.dimension}")
-    return header, named(chain([] if first is None else [first], blocks), names, header, paths), [], lambda: 0
+    rows = chain([] if first is None else [first], blocks)
+    return header, named(rows, names, header, paths, window=WINDOW, hop=HOP), [], lambda: 0
 
 
 def _write(path: str, source: Source, append: bool, trees: int | None, quiet: bool, verbose: bool) -> int:

@@ -13,9 +13,8 @@ from pathlib import PurePath
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.audio.reading import LONGEST
 from qbe.search.centring import centred, middle
-from qbe.streams.records import Vector
+from qbe.streams.records import LONGEST, Vector
 from qbe.support.bounded import read_whole
 from qbe.support.errors import TaskError, display
 

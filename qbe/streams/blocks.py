@@ -8,9 +8,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.audio.reading import LONGEST
-from qbe.audio.segmentation import HOP, WINDOW
-from qbe.streams.records import MAX_DIMENSION, Embedding, Header, Vector
+from qbe.streams.records import LONGEST, MAX_DIMENSION, Embedding, Header, Vector
 from qbe.support.errors import StreamError, display
 
 MAGIC = b"\x93NUMPY"
@@ -66,10 +64,13 @@ def _normalised(rows: NDArray[np.floating], first: int) -> Vector:
     return unit
 
 
-def named(blocks: Iterator[Vector], names: BinaryIO, header: Header, label: str) -> Iterator[Embedding]:
+def named(
+    blocks: Iterator[Vector], names: BinaryIO, header: Header, label: str, *, window: int, hop: int
+) -> Iterator[Embedding]:
     """Embeddings from rows and the lines that name them: path, or path, start and end in seconds, parted by tabs.
 
-    Without positions the rows of one path, one after the other, are windows as `qbe segment` cuts them.
+    Without positions the rows of one path, one after the other, are windows as `qbe segment` cuts them: of so many
+    samples, `hop` from one to the next.
     """
     path, count, number = b"", 0, 0
     for vector in (row for block in blocks for row in block):
@@ -80,7 +81,7 @@ def named(blocks: Iterator[Vector], names: BinaryIO, header: Header, label: str)
         if not path or b"\0" in path:
             raise StreamError(f"{label} line {number}: {'ends before the rows do' if not line else 'no name'}")
         if len(fields) == 1:
-            start, length = count * HOP, WINDOW
+            start, length = count * hop, window
         else:
             start, length = _place(fields, header.sample_rate, f"{label} line {number}")
         yield Embedding(path, start, length, header.sample_rate, vector)

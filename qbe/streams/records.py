@@ -12,6 +12,7 @@ FORMAT = "qbe"
 VERSION = 1
 STAGES = ("segments", "embeddings")
 MIN_RATE, MAX_RATE = 100, 1_000_000  # Hz
+LONGEST = 1e9  # seconds; what lies beyond is a slip, and no number of samples
 MAX_DIMENSION = 1 << 16  # of a vector
 NORM_ERROR = 1e-3  # how far the length of a vector may be from 1
 

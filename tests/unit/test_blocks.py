@@ -86,7 +86,9 @@ def test_changed_bytes_give_rows_or_a_clear_error(data: bytes, at: int) -> None:
 
 
 def places(lines: bytes, rows: int) -> list[tuple[bytes, int, int]]:
-    embeddings = named(iter([np.eye(3, dtype=np.float32)[[0] * rows]]), io.BytesIO(lines), HEADER, "names")
+    embeddings = named(
+        iter([np.eye(3, dtype=np.float32)[[0] * rows]]), io.BytesIO(lines), HEADER, "names", window=16_384, hop=8192
+    )
     return [(embedding.path, embedding.start, embedding.length) for embedding in embeddings]
 
 

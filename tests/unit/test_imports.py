@@ -26,6 +26,16 @@ def imported(module: Path) -> set[str]:
     return names
 
 
+def rooms_used(module: Path) -> set[str]:
+    """The rooms of qbe that a module imports something of, anywhere in it: a folder, or a module beside the folders."""
+    names = [node.module for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.ImportFrom)]
+    return {name.split(".")[1] for name in names if name and name.startswith("qbe.")}
+
+
+def room(module: Path) -> str:
+    return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
 def loaded_by(arguments: list[str]) -> set[str]:
     """The top-level packages in memory after a command line."""
     code = (
@@ -42,6 +52,59 @@ def loaded_by(arguments: list[str]) -> set[str]:
 )
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert not loaded_by(arguments) & {"numpy", "rich", "torch", "onnxruntime", "soundfile", "msgpack"}
+
+
+# What each room may stand on. Nothing flows back.
+STANDS_ON = {
+    "support": set(),
+    "streams": {"support"},
+    "audio": {"streams", "support"},
+    "encoder": {"streams", "support"},
+    "search": {"audio", "encoder", "streams", "support"},
+    "index": {"search", "streams", "support"},
+    "learn": {"audio", "encoder", "streams", "support"},
+    "measure": {"audio", "encoder", "index", "search", "streams", "support"},
+    "embedding": {"audio", "encoder", "streams", "support"},
+    "build": {"audio", "embedding", "encoder", "search", "streams", "support"},
+    "library": {"audio", "embedding", "search", "streams", "support"},
+}
+INDEX_STANDS_ON = {
+    "file": set(),
+    "near": {"file"},
+    "store": {"file", "near"},
+    "write": {"file", "near", "store"},
+    "writer": {"file", "write"},
+}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_rooms_stand_on_those_below(module: Path) -> None:
+    if room(module) in STANDS_ON:
+        opens_stores = {"index"} if module == PACKAGE / "search" / "store.py" else set()
+        assert rooms_used(module) - {room(module)} <= STANDS_ON[room(module)] | opens_stores
+    else:
+        assert room(module) in {"__init__", "__main__", "cli"}
+
+
+def test_search_knows_the_library_file_only_where_stores_are_opened() -> None:
+    tree = ast.parse((PACKAGE / "search" / "store.py").read_text())
+    users = {
+        function.name
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("qbe.index")
+    }
+    assert users == {"open_store", "open_writer"}
+    assert not any(str(node.module).startswith("qbe.index") for node in tree.body if isinstance(node, ast.ImportFrom))
+
+
+@pytest.mark.parametrize("module", sorted((PACKAGE / "index").rglob("*.py")), ids=lambda path: path.stem)
+def test_rooms_of_the_index_stand_on_those_below(module: Path) -> None:
+    own = module.relative_to(PACKAGE / "index").parts[0].removesuffix(".py")
+    names = [node.module for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.ImportFrom)]
+    used = {name.split(".")[2] for name in names if name and name.startswith("qbe.index.")}
+    assert used - {own} <= INDEX_STANDS_ON.get(own, set())
 
 
 def test_only_learn_imports_torch() -> None:
