@@ -10,7 +10,7 @@ from qbe.audio.reading import find_audio
 from qbe.audio.segmentation import window_hop
 from qbe.embedding import Path, encoder_of, files_embedded
 from qbe.encoder import JOBS
-from qbe.search.store import open_writer
+from qbe.stores import open_writer
 from qbe.streams.records import Embedding, File
 from qbe.support.errors import QbeError
 

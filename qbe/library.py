@@ -13,7 +13,8 @@ from qbe.audio.segmentation import file_state
 from qbe.embedding import Embeddings, Path, Sound, rate_of, source_of
 from qbe.search.answers import Wanted, answers, effort
 from qbe.search.queries import Query, QueryReader, blend, check_model
-from qbe.search.store import About, Effort, Fact, FileEntry, Match, Store, open_store
+from qbe.search.store import About, Effort, Fact, FileEntry, Match, Store
+from qbe.stores import open_store
 from qbe.streams.records import File
 from qbe.support.errors import LibraryError, UsageError, display
 

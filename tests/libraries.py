@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from qbe.index.file.library import Library
 from qbe.index.store import FileStore
 from qbe.search import ranking
-from qbe.search.store import EXACT, Effort, Filter, Match, Written, open_writer
+from qbe.search.store import EXACT, Effort, Filter, Match, Written
+from qbe.stores import open_writer
 from qbe.streams.records import Embedding, File, Header, Vector
 
 

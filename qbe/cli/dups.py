@@ -37,7 +37,7 @@ def dups(
 
     The first of a group is its longest file; the others score at least S with it, whichever of the two is the query.
     """
-    from qbe.search.store import open_store
+    from qbe.stores import open_store
 
     if min_score <= LEAST:
         raise UsageError(f"--min-score {min_score:g}: must be over {LEAST:g} and at most 1")

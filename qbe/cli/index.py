@@ -74,7 +74,7 @@ def index(
 
 
 def _check(name: str, quiet: bool, verbose: bool) -> int:
-    from qbe.search.store import open_store
+    from qbe.stores import open_store
 
     store = open_store(name)
     with progress("index", 1.0, quiet=quiet, verbose=verbose) as update:
@@ -89,7 +89,7 @@ def _check(name: str, quiet: bool, verbose: bool) -> int:
 
 
 def _remove(library: str, paths: list[str]) -> int:
-    from qbe.search.store import open_writer
+    from qbe.stores import open_writer
 
     report = Report()
     with open_writer(library) as writer:
@@ -132,7 +132,7 @@ def _named(paths: str, model: str | None) -> Source:
 
 
 def _write(path: str, source: Source, append: bool, trees: int | None, quiet: bool, verbose: bool) -> int:
-    from qbe.search.store import open_writer
+    from qbe.stores import open_writer
 
     header, embeddings, files, failed = source
     with open_writer(path, trees) as writer, progress("index", None, quiet=quiet, verbose=verbose) as update:

@@ -20,7 +20,7 @@ def info(
 
     Files, segments, hours, model, size, cells. candidates_R is how many segments `search` scores to reach recall R.
     """
-    from qbe.search.store import open_store
+    from qbe.stores import open_store
 
     facts = open_store(library).facts()
     Output(as_json, null).write_facts(facts, display(os.fsencode(library)))

@@ -10,7 +10,6 @@ so too, by `seen`, before anything is asked with them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -218,7 +217,7 @@ class Written:
 
 
 class Writer(Protocol):
-    """The one who may write a library, from `open_writer` to the end of its `with` block.
+    """The one who may write a library, from `qbe.stores.open_writer` to the end of its `with` block.
 
     What is written takes its place when all of it is on disk. Where a method raises, or the process ends however it
     may, the library is as before: LibraryError where there is nothing to write or what is there is damaged, and
@@ -240,20 +239,3 @@ class Writer(Protocol):
     def remove(self, names: Iterable[bytes]) -> list[bytes]:
         """Remove files, and all files under folders, by the names they came with. Gives the names that match none."""
         ...
-
-
-def open_store(name: str) -> Store:
-    """The library of that name. LibraryError where there is none, or it is damaged or of another version."""
-    from qbe.index.store import open_file
-
-    return open_file(name)
-
-
-def open_writer(name: str, trees: int | None = None) -> AbstractContextManager[Writer]:
-    """Who may write the library of that name, or begin it. LibraryError where another process is about it.
-
-    trees : of a library that is a file: how many trees of cells, each with cells of its own
-    """
-    from qbe.index.writer import open_file_writer
-
-    return open_file_writer(name, trees)

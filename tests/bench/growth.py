@@ -24,7 +24,7 @@ from index import SINGLE, K, Rows, grown, read_stream
 
 from qbe.index.file.library import Library, open_library
 from qbe.index.near.candidates import nearest
-from qbe.search.store import open_writer
+from qbe.stores import open_writer
 from qbe.streams.records import Header, Vector
 
 FACTOR, ROUNDS = 8, 5

@@ -32,7 +32,7 @@ from qbe.index.near.candidates import nearest
 from qbe.index.store import FileStore
 from qbe.search.centring import centred, middle
 from qbe.search.ranking import search
-from qbe.search.store import open_writer
+from qbe.stores import open_writer
 from qbe.streams.framing import StreamReader
 from qbe.streams.records import Embedding, Header, Vector
 

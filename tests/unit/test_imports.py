@@ -65,8 +65,9 @@ STANDS_ON = {
     "learn": {"audio", "encoder", "streams", "support"},
     "measure": {"audio", "encoder", "index", "search", "streams", "support"},
     "embedding": {"audio", "encoder", "streams", "support"},
-    "build": {"audio", "embedding", "encoder", "search", "streams", "support"},
-    "library": {"audio", "embedding", "search", "streams", "support"},
+    "stores": {"index", "search"},
+    "build": {"audio", "embedding", "encoder", "stores", "streams", "support"},
+    "library": {"audio", "embedding", "search", "stores", "streams", "support"},
 }
 INDEX_STANDS_ON = {
     "file": set(),
@@ -80,23 +81,9 @@ INDEX_STANDS_ON = {
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_rooms_stand_on_those_below(module: Path) -> None:
     if room(module) in STANDS_ON:
-        opens_stores = {"index"} if module == PACKAGE / "search" / "store.py" else set()
-        assert rooms_used(module) - {room(module)} <= STANDS_ON[room(module)] | opens_stores
+        assert rooms_used(module) - {room(module)} <= STANDS_ON[room(module)]
     else:
         assert room(module) in {"__init__", "__main__", "cli"}
-
-
-def test_search_knows_the_library_file_only_where_stores_are_opened() -> None:
-    tree = ast.parse((PACKAGE / "search" / "store.py").read_text())
-    users = {
-        function.name
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef)
-        for node in ast.walk(function)
-        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("qbe.index")
-    }
-    assert users == {"open_store", "open_writer"}
-    assert not any(str(node.module).startswith("qbe.index") for node in tree.body if isinstance(node, ast.ImportFrom))
 
 
 @pytest.mark.parametrize("module", sorted((PACKAGE / "index").rglob("*.py")), ids=lambda path: path.stem)

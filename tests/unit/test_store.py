@@ -15,7 +15,8 @@ from dict_store import DictStore, open_dict_writer
 from numpy.typing import NDArray
 
 from qbe.search.ranking import search
-from qbe.search.store import EXACT, About, Effort, Filter, Store, Writer, open_store, open_writer
+from qbe.search.store import EXACT, About, Effort, Filter, Store, Writer
+from qbe.stores import open_store, open_writer
 from qbe.streams.records import Embedding, File, Header, Vector
 from qbe.support.errors import LibraryError, ModelError, StreamError
 
