@@ -18,7 +18,7 @@ from qbe.audio.sound import Sound, open_sound
 from qbe.audio.writing import limited, write_file, write_wav
 from qbe.streams.records import Audio, Deformation
 from qbe.support.errors import AudioError, OnError, UsageError, display
-from qbe.support.saving import same_file
+from qbe.support.names import same_file
 
 Source = bytes | BinaryIO
 

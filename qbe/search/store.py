@@ -16,9 +16,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.search.globs import lies_inside
 from qbe.streams.records import Embedding, File, Header, Numbers, Vector
-from qbe.support.saving import same_file
+from qbe.support.names import lies_inside, same_file
 
 RECALL = 0.97  # of the search that is not told how thorough to be
 

@@ -1,4 +1,4 @@
-"""Files that are either the old ones or the new ones, never something between; and which names mean one file."""
+"""Files that are either the old ones or the new ones, never something between."""
 
 from __future__ import annotations
 
@@ -113,12 +113,3 @@ def _sync_folder(folder: str) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def same_file(path: bytes, other: bytes) -> bool:
-    """Whether two names mean one file: the same bytes, or one file on disk under both."""
-    if path == other:
-        return True
-    with suppress(OSError):
-        return os.path.samefile(path, other)
-    return False

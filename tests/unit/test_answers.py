@@ -10,11 +10,11 @@ from qbe.index.file.library import Library, open_library
 from qbe.index.store import FileStore
 from qbe.search.answers import NEAR_IDENTICAL, Wanted
 from qbe.search.answers import answers as answers_to_all
-from qbe.search.globs import lies_inside
 from qbe.search.queries import Query, blend
 from qbe.search.store import EXACT, Effort, Match
 from qbe.streams.records import Embedding, Header, Vector
 from qbe.support.errors import UsageError
+from qbe.support.names import lies_inside
 
 DIMENSION = 16
 HEADER = Header("embeddings", 16_000, model="ab" * 32, name="m", dimension=DIMENSION)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from qbe.support.errors import UsageError
-from qbe.support.saving import same_file, save_file
+from qbe.support.names import same_file
+from qbe.support.saving import save_file
 
 
 def test_a_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
