@@ -13,7 +13,7 @@ import torch
 from qbe.audio.segmentation import SAMPLE_RATE, WINDOW
 from qbe.encoder import load_encoder
 from qbe.learn import filterbank
-from qbe.learn.network import DIMENSION, WIDTHS, Network
+from qbe.learn.network import DIMENSION, Network
 from qbe.learn.quantisation import quantised
 from qbe.streams.records import Audio
 from qbe.support.errors import ModelError
@@ -41,7 +41,7 @@ def export(
         "dimension": str(DIMENSION),
         "name": name,
         "licence": licence,
-        "filterbank": json.dumps(filterbank_parameters()),
+        "filterbank": json.dumps(filterbank_parameters(network)),
         "training": json.dumps(training),
     }
     model = onnx_bytes(network, metadata)
@@ -57,7 +57,7 @@ def export(
     return quality
 
 
-def filterbank_parameters() -> dict[str, object]:
+def filterbank_parameters(network: Network) -> dict[str, object]:
     return {
         "wavelet": "morlet",
         "channels": filterbank.CHANNELS,
@@ -65,7 +65,7 @@ def filterbank_parameters() -> dict[str, object]:
         "highest_hz": filterbank.HIGHEST,
         "hop": filterbank.HOP,
         "dynamic_range_db": filterbank.DYNAMIC_RANGE_DB,
-        "encoder_widths": WIDTHS,
+        "encoder_widths": network.encoder.widths,
     }
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from qbe.learn.filterbank import DYNAMIC_RANGE_DB, FilterBank, level_normalised
+from qbe.learn.settings import WIDTHS
 
 BLOCK_COMPONENTS, PROJECTION_COMPONENTS = 96, 32
 DIMENSION = BLOCK_COMPONENTS + PROJECTION_COMPONENTS
-WIDTHS = (24, 48, 96, 192)
 HIDDEN, PROJECTED = 512, 128  # units of the projection
 SUMMARISED = 3  # blocks, from the last one on, that the embedding is made of
 
@@ -43,16 +45,17 @@ class Encoder(nn.Module):
     the last blocks' maximum and deviation over time, and of `projected`, found when training is over.
     """
 
-    def __init__(self, channels: int = 128) -> None:
+    def __init__(self, channels: int = 128, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
+        self.widths = tuple(widths)
         self.stem = nn.Sequential(
-            nn.Conv2d(1, WIDTHS[0], 7, 4, 3, bias=False), nn.BatchNorm2d(WIDTHS[0]), nn.ReLU(inplace=True)
+            nn.Conv2d(1, widths[0], 7, 4, 3, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)
         )  # fmt: skip
-        inputs = (WIDTHS[0], *WIDTHS[:-1])
+        inputs = (widths[0], *widths[:-1])
         self.blocks = nn.ModuleList(
-            BasicBlock(i, o, 1 if k == 0 else 2) for k, (i, o) in enumerate(zip(inputs, WIDTHS, strict=True))
+            BasicBlock(i, o, 1 if k == 0 else 2) for k, (i, o) in enumerate(zip(inputs, widths, strict=True))
         )
-        sizes = [width * channels // (4 * 2**k) for k, width in enumerate(WIDTHS)]
+        sizes = [width * channels // (4 * 2**k) for k, width in enumerate(widths)]
         self.projection = nn.Sequential(
             nn.Linear(sizes[-1], HIDDEN, bias=False), nn.BatchNorm1d(HIDDEN), nn.ReLU(inplace=True),
             nn.Linear(HIDDEN, PROJECTED),
@@ -102,11 +105,11 @@ class Network(nn.Module):
     The filter bank is frozen unless it is to be learned, from the wavelets on.
     """
 
-    def __init__(self, *, learn_filterbank: bool = False) -> None:
+    def __init__(self, *, learn_filterbank: bool = False, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
         self.filterbank = FilterBank()
         self.filterbank.groups.requires_grad_(learn_filterbank)
-        self.encoder = Encoder()
+        self.encoder = Encoder(widths=widths)
 
     def decibels(self, audio: Tensor) -> Tensor:
         """What the encoder sees: [B, L] -> [B, 1, F, T]."""

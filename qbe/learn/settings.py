@@ -13,6 +13,7 @@ Loss = Literal["cosine", "l2", "nt-xent"]
 Negatives = Literal["files", "folders"]
 Mining = Literal["none", "semi-hard", "hardest"]
 
+WIDTHS = (24, 48, 96, 192)
 MARGINS: dict[Loss, float] = {"cosine": 0.25, "l2": 0.1, "nt-xent": 0.0}
 
 
@@ -24,6 +25,7 @@ class Settings:
     negatives : sounds of all other files, or only those of other folders
     near : seconds between an anchor and a positive elsewhere in its file, at most
     batch : pairs of anchor and positive
+    widths : of the network's blocks
     margin : None: the usual one of the loss; temperature : of NT-Xent
     name, licence : of the model
     """
@@ -43,13 +45,15 @@ class Settings:
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     learn_filterbank: bool = False
+    widths: tuple[int, ...] = WIDTHS
     name: str = "unnamed"
     licence: str = "unstated"
 
     @classmethod
     def restored(cls, values: dict[str, Any]) -> Self:
         """From what `dataclasses.asdict` made of settings."""
-        return cls(**{**values, "recipe": Recipe(**values["recipe"])})
+        widths = tuple(values.get("widths", WIDTHS))
+        return cls(**{**values, "recipe": Recipe(**values["recipe"]), "widths": widths})
 
     @property
     def hinge(self) -> float:

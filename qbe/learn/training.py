@@ -82,7 +82,7 @@ class Training:
         self.device = device or open_device("cpu")
         self.half = half_precision(self.device)
         torch.manual_seed(settings.seed)
-        self.network = Network(learn_filterbank=settings.learn_filterbank).to(self.device)
+        self.network = Network(learn_filterbank=settings.learn_filterbank, widths=settings.widths).to(self.device)
         # With the channels last convolutions are a fifth faster on a CPU, and tensor cores want them so.
         self.network.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.learned = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
@@ -127,7 +127,7 @@ class Training:
             asked = time.monotonic()
             batch = next(batches)
             waited += time.monotonic() - asked
-            outcome, views = self._learn(batch, self.settings.learning_rate * _schedule(done))
+            outcome, views = self._learn(batch, self.settings.learning_rate * schedule(done))
             self._note(outcome)
             self.seconds = time.monotonic() - began
             spent = self.seconds - earlier
@@ -230,7 +230,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def _schedule(done: float) -> float:
+def schedule(done: float) -> float:
     """The learning rate's factor: a short linear rise, then half a cosine down to zero."""
     if done < WARM_UP:
         return (done + 1e-3) / WARM_UP
