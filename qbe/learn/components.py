@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -20,10 +22,14 @@ def fit_components(network: Network, sounds: Audio) -> None:
 
     The network is to be in eval mode.
     """
+    set_components(network, (network.decibels(part) for part in torch.split(torch.from_numpy(sounds), BATCH)))
+
+
+def set_components(network: Network, scalograms: Iterable[Tensor]) -> None:
+    """The same from scalograms of segments, [B, 1, F, T] each, on the network's device."""
     encoder = network.encoder
     with torch.no_grad():
-        parts = torch.split(torch.from_numpy(sounds), BATCH)
-        features = zip(*(encoder.features(network.decibels(part)) for part in parts), strict=True)
+        features = zip(*(encoder.features(decibels) for decibels in scalograms), strict=True)
         for layer, of_parts in zip((encoder.of_blocks, encoder.of_projection), features, strict=True):
             layer.weight[:], layer.bias[:] = principal_components(torch.cat(of_parts), layer.out_features)
 

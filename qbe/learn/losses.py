@@ -80,11 +80,17 @@ def nt_xent(views: Views, temperature: float) -> Outcome:
 
     `active` is the share of views that have a negative nearer than their positive.
     """
+    loss, active = nt_xent_parts(views, temperature)
+    return Outcome(loss, float(active))
+
+
+def nt_xent_parts(views: Views, temperature: float) -> tuple[Tensor, Tensor]:
+    """The loss and the share of `nt_xent`, both still where the views are: nothing waits for the device."""
     negatives = views.similarity.masked_fill(~views.allowed, -torch.inf)
     logits = torch.cat([views.positive[:, None], negatives], 1) / temperature
     target = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
     wrong = negatives.detach().amax(1) > views.positive.detach()
-    return Outcome(functional.cross_entropy(logits, target), float(wrong.float().mean()))
+    return functional.cross_entropy(logits, target), wrong.float().mean()
 
 
 def batch_loss(views: Views, settings: Settings) -> Outcome:
