@@ -1,0 +1,127 @@
+"""Kinds of sounds, a guide for balance: how often each is drawn, and how much may be done to it.
+
+They come from packages and folders, not from listening, and are no labels: nothing is learned from them.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qbe.errors import TrainingError
+from qbe.learn.corpus import Corpus
+
+MIXED = b"_mixed"  # a folder whose name begins so holds sounds of several sources: no neighbours in it
+
+
+@dataclass(frozen=True)
+class Kind:
+    """share : of all anchors, against those of the other kinds
+    pitch : how far it may be shifted, of the recipe's limit: a voice that is shifted far is another voice
+    background : the chance that another sound is laid under one of this kind
+    surrounds : whether it is laid under others
+    """
+
+    share: float
+    pitch: float = 1.0
+    background: float = 0.0
+    surrounds: bool = False
+
+
+# What there is no name for is drawn by this.
+UNKNOWN = Kind(0.10, background=0.1)
+KINDS = {
+    "speech": Kind(0.22, pitch=0.15, background=0.08),
+    "instruments": Kind(0.12, background=0.03),
+    "notes": Kind(0.05, background=0.03),
+    "synth": Kind(0.02, background=0.05),
+    "music": Kind(0.15, pitch=0.5, background=0.03),
+    "drums": Kind(0.10, background=0.15),
+    "environment": Kind(0.14, surrounds=True),
+    "machines": Kind(0.03, background=0.1, surrounds=True),
+    "effects": Kind(0.11, background=0.25),
+    "animals": Kind(0.04, background=0.3),
+    "foley": Kind(0.015, background=0.2),
+    "human": Kind(0.005, background=0.2),
+}
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """kinds : names of all kinds [K]; kind : of every file, an index of it [F]; source : which package or recording
+    it is from [F]
+    """
+
+    kinds: list[str]
+    kind: NDArray[np.int64]
+    source: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, kinds: list[str], sources: list[str]) -> Grouping:
+        """From the names for every file."""
+        names, kind = np.unique(kinds, return_inverse=True)
+        return cls([str(name) for name in names], kind, np.unique(sources, return_inverse=True)[1])
+
+    def doses(self) -> list[Kind]:
+        """What the table says of every kind, [K]."""
+        return [KINDS.get(name, UNKNOWN) for name in self.kinds]
+
+    def weights(self, corpus: Corpus) -> NDArray[np.float64]:
+        """The chance of every run to give the next anchor, [R]: zero for held-out files.
+
+        Kinds by their share; within a kind sources by the square root of their duration, and so files within a source.
+        """
+        runs = corpus.runs
+        file = runs["file"]
+        weight = corpus.weights("sqrt")
+        source, kind = self.source[file], self.kind[file]
+        for inner, amount in ((source, _root(source, runs["length"])), (kind, self._shares()[kind])):
+            total = np.bincount(inner, weight)[inner]
+            weight = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0) * amount
+        chances: NDArray[np.float64] = weight / weight.sum()
+        return chances
+
+    def _shares(self) -> NDArray[np.float64]:
+        return np.array([kind.share for kind in self.doses()])
+
+
+def _root(group: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[np.float64]:
+    root: NDArray[np.float64] = np.sqrt(np.bincount(group, length)[group])
+    return root
+
+
+def ungrouped(corpus: Corpus) -> Grouping:
+    """All files of one kind, every folder a source."""
+    folders = [str(folder) for folder in corpus.folders]
+    return Grouping.of(["unknown"] * len(folders), folders)
+
+
+def read_grouping(table: Path, corpus: Corpus) -> Grouping:
+    """From a tab-separated table with the columns path (or its end), kind, source.
+
+    TrainingError where it lacks one of them, or a file.
+    """
+    with open(table, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        if missing := {"path", "kind", "source"} - set(rows.fieldnames or []):
+            raise TrainingError(f"{table}: lacks the columns {', '.join(sorted(missing))}")
+        known = {os.fsencode(row["path"]): (row["kind"], row["source"]) for row in rows}
+    found = [_longest_end(path, known) for path in corpus.paths]
+    if None in found:
+        raise TrainingError(f"{table}: says nothing of {os.fsdecode(corpus.paths[found.index(None)])}")
+    named = [names for names in found if names]
+    return Grouping.of([kind for kind, _ in named], [source for _, source in named])
+
+
+def _longest_end(path: bytes, known: dict[bytes, tuple[str, str]]) -> tuple[str, str] | None:
+    """What is known of the path, or else of what is left of it when folders are taken away from its beginning."""
+    while path not in known:
+        _, slash, path = path.partition(b"/")
+        if not slash:
+            return None
+    return known[path]
