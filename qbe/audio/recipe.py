@@ -22,20 +22,26 @@ from qbe.support.errors import UsageError, display
 DEFORMATIONS = ("pitch", "stretch", "eq", "gain", "mix", "noise")
 ELSEWHERE = ("proximity", "neighbour")  # where a positive is taken from, if not from the anchor's own place
 CHANGES = (*ELSEWHERE, *DEFORMATIONS)
+# Only where batches are made on the GPU that learns from them.
+ON_DEVICE = ("curve", "band", "room", "background", "short", "synthetic")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How positives are made. Fields that CHANGES names are weights, the others are limits.
+    """How positives are made. Fields that CHANGES and ON_DEVICE name are weights, the others are limits.
 
     The weight of a change is the share of positives that it touches, 0 to 1. Changes are drawn one by one for every
     example, and combine: with proximity 0.6 and pitch 0.5, 30 % of positives are from nearby and shifted too. With
     neighbour it is taken from another file, whatever proximity says.
 
+    curve, band, room : of the recording; background : other sounds under this one; short : a piece of it, in silence
+    synthetic : pairs of synthesised sounds in place of recorded ones, of all
+    anchors : how often the recording of an anchor is changed too, against that of a positive; on a GPU
+
     max_semitones, max_stretch : both ways, drawn evenly in semitones and in the logarithm of the factor
     max_tilt : dB per octave, both ways; max_gain : dB, both ways
     max_energy : of a sound that is mixed in, against this one's
-    min_snr, max_snr : dB
+    min_snr, max_snr : dB, of noise; min_background, max_background : dB
     """
 
     proximity: float = 0.6
@@ -46,6 +52,13 @@ class Recipe:
     gain: float = 0.0
     mix: float = 0.0
     noise: float = 0.15
+    curve: float = 0.0
+    band: float = 0.0
+    room: float = 0.0
+    background: float = 0.0
+    short: float = 0.0
+    synthetic: float = 0.0
+    anchors: float = 0.0
     max_semitones: float = 8.0
     max_stretch: float = 1.5
     max_tilt: float = 3.0
@@ -53,20 +66,36 @@ class Recipe:
     max_energy: float = 0.25
     min_snr: float = 5.0
     max_snr: float = 30.0
+    min_background: float = 5.0
+    max_background: float = 25.0
 
     def __post_init__(self) -> None:
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise UsageError(f"recipe: {name} {value:g}: must be from {low:g} to {high:g}")
-        if not any(getattr(self, name) for name in CHANGES):
+        if not any(getattr(self, name) for name in (*CHANGES, *ON_DEVICE)):
             raise UsageError(f"recipe: every weight is 0: give some of {', '.join(CHANGES)}")
-        if self.min_snr > self.max_snr:
-            raise UsageError(f"recipe: min_snr {self.min_snr:g} is over max_snr {self.max_snr:g}")
+        for name in ("snr", "background"):
+            low, high = getattr(self, f"min_{name}"), getattr(self, f"max_{name}")
+            if low > high:
+                raise UsageError(f"recipe: min_{name} {low:g} is over max_{name} {high:g}")
+
+    @property
+    def on_device(self) -> list[str]:
+        """What only batches that are made on a GPU can have."""
+        return [name for name in (*ON_DEVICE, "anchors") if getattr(self, name)]
+
+    @property
+    def shifted(self) -> float:
+        """The share of positives whose pitch or length changes, where a batch is made at once: a part of it of a fixed
+        size, as these cost more. Of the rarer of the two changes half come with the other."""
+        together = max(min(self.pitch, self.stretch) / 2, self.pitch + self.stretch - 1)
+        return self.pitch + self.stretch - together
 
 
 RANGES = {
-    **dict.fromkeys(CHANGES, (0.0, 1.0)),
+    **dict.fromkeys((*CHANGES, *ON_DEVICE, "anchors"), (0.0, 1.0)),
     "max_semitones": (0.0, 48.0),
     "max_stretch": (1.0, 4.0),
     "max_tilt": (0.0, 24.0),
@@ -74,6 +103,8 @@ RANGES = {
     "max_energy": (1e-6, 1.0),
     "min_snr": (-40.0, 100.0),
     "max_snr": (-40.0, 100.0),
+    "min_background": (-40.0, 100.0),
+    "max_background": (-40.0, 100.0),
 }
 
 

@@ -19,18 +19,20 @@ from qbe.cli.inputs import sound_files, stdin
 from qbe.cli.outputs import Output, Report, say
 from qbe.cli.progress import progress, watched
 from qbe.cli.tables import clock
-from qbe.support.errors import UsageError
+from qbe.support.errors import UsageError, display
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from qbe.learn.materials import Materials
+    from qbe.learn.progress import Progress
     from qbe.learn.session import Session, Summary
     from qbe.learn.settings import Settings
-    from qbe.learn.training import Progress
     from qbe.streams.records import Segment
     from qbe.support.errors import OnError
 
 DEFAULT_MINUTES = 60.0
+BLOCKS = 4
 Balance = StrEnum("Balance", ["duration", "sqrt", "folder"])
 Negatives = StrEnum("Negatives", ["files", "folders"])
 Loss = StrEnum("Loss", [("cosine", "cosine"), ("l2", "l2"), ("nt_xent", "nt-xent")])
@@ -61,6 +63,12 @@ def train(
         float | None, typer.Option(metavar="SECONDS", min=0.0, help="Reach of proximity.  [default: 10]")
     ] = None,
     balance: Annotated[Balance | None, typer.Option(help="What files are drawn by.  [default: duration]")] = None,
+    kinds: Annotated[
+        Path | None, typer.Option(metavar="TABLE", help="Kind and source of every file, to draw by: a TSV file.")
+    ] = None,
+    rooms: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Impulse responses, for room in recipes.")
+    ] = None,
     negatives: Annotated[
         Negatives | None, typer.Option(help="Which sounds count as other ones.  [default: files]")
     ] = None,
@@ -75,6 +83,9 @@ def train(
     batch: Annotated[int | None, typer.Option(metavar="N", min=2, max=65536, help="Pairs.  [default: 128]")] = None,
     learning_rate: Annotated[
         float | None, typer.Option(metavar="R", min=1e-7, max=1, help="Of AdamW, at its highest.  [default: 0.002]")
+    ] = None,
+    widths: Annotated[
+        str | None, typer.Option(metavar="N,N,N,N", help="Of the network's blocks.  [default: 24,48,96,192]")
     ] = None,
     learn_filterbank: Annotated[bool, typer.Option("--learn-filterbank", help="Train the wavelets too.")] = False,
     seed: Annotated[
@@ -107,6 +118,7 @@ def train(
         "recipe": recipe, "near": near, "balance": balance, "negatives": negatives, "loss": loss,
         "mining": mining, "margin": margin, "temperature": temperature, "batch": batch, "learning_rate": learning_rate,
         "learn_filterbank": learn_filterbank or None, "seed": seed, "name": name, "licence": licence,
+        "widths": widths, "kinds": kinds, "rooms": rooms,
     }  # fmt: skip
     given = {option: value for option, value in choices.items() if value is not None}
     if steps and minutes:
@@ -116,15 +128,22 @@ def train(
         raise UsageError(f"--resume goes on with the sounds and choices it began with: leave out {what}")
     if not output and not audition:
         raise UsageError("name the model to write: -o MODEL")
+    if kinds and balance:
+        raise UsageError("--kinds and --balance: files are drawn by one of them: leave out the other")
     settings = _settings({"name": Path(output or "unnamed").stem, **given}, steps, minutes)
     _check_packages(plot)
     from qbe.learn.devices import open_device
+    from qbe.learn.materials import Materials
     from qbe.learn.session import Session
 
     report, tell = Report(), (lambda _: None) if quiet else say
     sounds = _Sounds(inputs, files_from, null, cache, quiet, report, tell)
     if audition:
-        _audition(sounds, settings, audition)
+        if settings.recipe.on_device:
+            names = ", ".join(settings.recipe.on_device)
+            raise UsageError(f"--audition: {names}: made on a GPU, cannot be heard before: leave out of --recipe")
+        settings.check(by_batch=False)
+        _audition(sounds, settings, Materials.read(kinds, None), audition)
         return report.exit_code
     assert output
     session = Session(Path(output), open_device(device.value))
@@ -132,7 +151,7 @@ def train(
         if resume:
             session.take_up(steps, minutes)
         else:
-            _begin(session, sounds, settings)
+            _begin(session, sounds, settings, lambda: Materials.read(kinds, rooms))
         with progress("train", 1.0, quiet=quiet) as update:
             for state in session.train():
                 update(state.done, _note(state))
@@ -164,7 +183,18 @@ def _settings(given: dict[str, Any], steps: int | None, minutes: float | None) -
     choices = {option: getattr(value, "value", value) for option, value in given.items()}
     if "recipe" in choices:
         choices["recipe"] = read_recipe(choices["recipe"])
+    if "widths" in choices:
+        choices["widths"] = _widths(choices["widths"])
+    for option in {"kinds", "rooms"} & choices.keys():
+        choices[option] = display(bytes(Path(choices[option].name)))
     return Settings(steps=steps, minutes=minutes, **choices)
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    widths = tuple(int(word) for word in text.split(",") if word.strip().isdecimal())
+    if len(widths) != BLOCKS or len(text.split(",")) != BLOCKS or not all(4 <= width <= 1024 for width in widths):
+        raise UsageError(f"--widths {text}: must be four numbers from 4 to 1024, as in 24,48,96,192")
+    return widths
 
 
 @dataclass
@@ -210,15 +240,16 @@ class _Sounds:
         return reader.segments()
 
 
-def _begin(session: Session, sounds: _Sounds, settings: Settings) -> None:
-    session.check_free()
+def _begin(session: Session, sounds: _Sounds, settings: Settings, materials: Callable[[], Materials]) -> None:
+    session.check(settings)
+    read = materials()  # before all sounds are decoded, which may take long
     if sounds.are_named:
-        session.begin(sounds.decoded(), settings)
+        session.begin(sounds.decoded(), settings, read)
     else:
-        session.begin_with(sounds.stream(), settings)
+        session.begin_with(sounds.stream(), settings, read)
 
 
-def _audition(sounds: _Sounds, settings: Settings, folder: Path) -> None:
+def _audition(sounds: _Sounds, settings: Settings, materials: Materials, folder: Path) -> None:
     from qbe.learn.audition import write_pairs
     from qbe.learn.corpus import open_corpus, write_corpus
 
@@ -233,7 +264,7 @@ def _audition(sounds: _Sounds, settings: Settings, folder: Path) -> None:
                 "start": pair.start,
                 "path": pair.path,
             }
-            for pair in write_pairs(corpus, settings, folder)
+            for pair in write_pairs(corpus, settings, folder, materials)
         )
 
 

@@ -12,10 +12,12 @@ from qbe.audio.segmentation import SAMPLE_RATE
 from qbe.audio.sound import from_samples
 from qbe.audio.writing import write_file
 from qbe.learn.corpus import Corpus
+from qbe.learn.materials import Materials
 from qbe.learn.settings import Settings
 from qbe.learn.triplets import Place, Triplets
 
 PAIRS = 8
+NOTHING = Materials()
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,10 @@ class Audition:
     changes: str
 
 
-def write_pairs(corpus: Corpus, settings: Settings, folder: Path) -> list[Audition]:
-    """The first PAIRS pairs that a training with these settings would draw, as WAV files in `folder`."""
-    triplets, rng = Triplets(corpus, settings), np.random.default_rng([settings.seed, 0])
+def write_pairs(corpus: Corpus, settings: Settings, folder: Path, materials: Materials = NOTHING) -> list[Audition]:
+    """The first PAIRS pairs that a training on a CPU with these settings would draw, as WAV files in `folder`."""
+    grouping = materials.grouping(corpus, settings.balance)
+    triplets, rng = Triplets(corpus, settings, grouping), np.random.default_rng([settings.seed, 0])
     folder.mkdir(parents=True, exist_ok=True)
 
     def seconds(place: Place) -> float:

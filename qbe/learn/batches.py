@@ -1,13 +1,14 @@
 """Pairs by the batch, made where the network learns: whole batches of places, deformations, scalograms at once.
 
 The counterpart of `qbe.learn.triplets`, which makes pairs one by one on the CPU, with more that may happen to a sound:
-rooms, microphones, bands, backgrounds. Both views of a pair are recordings of something, so both may have them.
+rooms, microphones, bands, backgrounds. Both views of a pair are recordings of something, so both may have them. What
+happens how often is the recipe's matter; of a table of kinds come factors to it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +20,10 @@ from qbe.audio.segmentation import SAMPLE_RATE, WINDOW
 from qbe.learn.channels import BENDS, CURVE_DB, Colours, Rooms, chosen, draw_band, random
 from qbe.learn.filterbank import CHANNELS, HOP, FilterBank, level_normalised
 from qbe.learn.pool import Places, Pool
+from qbe.learn.settings import Settings
 from qbe.learn.shifting import resample, resize_frames
 from qbe.learn.synthesis import families
+from qbe.learn.triplets import sources
 
 SLOWEST = 0.5  # the product of stretch and resampling, at least: so much longer is what is read for a shifted view
 LONG = round(WINDOW / SLOWEST)
@@ -30,46 +33,11 @@ FADE_IN, FADE_OUT = 32, 80  # samples at the ends of a piece
 PIECE, LEAD = (0.1, 0.8), (0.04, 0.5)  # s
 ROOM_TONE = 0.5  # the chance of noise around a piece
 
-FITTING = 256  # segments that components are fitted on, a batch
-
-
-@dataclass(frozen=True)
-class Doses:
-    """How often what happens to a positive, 0 to 1, and how far it goes. To anchors `anchors` times as often.
-
-    neighbour : taken from a file beside the anchor's; then it is neither shifted nor stretched
-    proximity : of the others, taken from within `near` seconds
-    shifted : shifted in pitch, stretched, or both: a third each; as far as `max_semitones` and `max_stretch`
-    tilt, curve, band, room, noise : of the recording; tilts up to `max_tilt` dB per octave
-    background : other sounds under this one, a factor to the chances of its kind
-    short : only a piece of it, somewhere in silence; and half as often with silence before it
-    snr, noise_snr : dB, of backgrounds and noise, from and to
-    synthetic : pairs of synthesised sounds, of all
-    """
-
-    neighbour: float = 0.3
-    proximity: float = 0.85
-    shifted: float = 0.45
-    tilt: float = 0.3
-    curve: float = 0.2
-    band: float = 0.1
-    room: float = 0.15
-    noise: float = 0.1
-    background: float = 1.0
-    short: float = 0.1
-    anchors: float = 0.5
-    synthetic: float = 0.0
-    near: float = 10.0
-    max_semitones: float = 8.0
-    max_stretch: float = 1.5
-    max_tilt: float = 3.0
-    snr: tuple[float, float] = (5.0, 25.0)
-    noise_snr: tuple[float, float] = (8.0, 40.0)
-
 
 @dataclass(frozen=True)
 class Scalograms:
-    """decibels : [2 B, 1, F, T], anchors and then their positives; sources : [B], the folder of each anchor"""
+    """decibels : [2 B, 1, F, T], anchors and then their positives; sources : [B], which file or folder each pair is
+    from"""
 
     decibels: Tensor
     sources: Tensor
@@ -88,20 +56,24 @@ class _Spoken:
 
 
 class Batches:
-    """Batch number `step`, `count` pairs, which depends on the seed and on `step` alone."""
+    """Batch number `step`, `count` pairs, which depends on the seed and on `step` alone.
 
-    def __init__(
-        self, pool: Pool, doses: Doses, count: int, seed: int = 0, rooms: Sequence[NDArray[np.float32]] = ()
-    ) -> None:
-        self.pool, self.doses, self.count, self.seed = pool, doses, count, seed
-        self.device = pool.device
+    rooms : impulse responses at SAMPLE_RATE, float32 [n] each, beside those that are made here
+    """
+
+    def __init__(self, pool: Pool, settings: Settings, rooms: Sequence[NDArray[np.float32]] = ()) -> None:
+        recipe = settings.recipe
+        self.pool, self.recipe, self.count, self.seed = pool, recipe, settings.batch, settings.seed
+        self.device, self.reach = pool.device, round(settings.near * SAMPLE_RATE)
+        of_file = sources(pool.corpus, settings)
+        self.sources = torch.tensor(of_file[pool.corpus.runs["file"]], device=self.device)
         self.bank = FilterBank().to(self.device)
         self.generator = torch.Generator(self.device)
         self.rooms = Rooms(rooms, list(SIZES.values()), self.device)
         self.colours = {size: Colours(size, self.device) for size in SIZES.values()}
-        self.span = math.ceil(WINDOW * doses.max_stretch) + MARGIN
-        self.shifted = round(doses.shifted * count)
-        self.synthetic = round(doses.synthetic * count)
+        self.span = math.ceil(WINDOW * recipe.max_stretch) + MARGIN
+        self.shifted = round(recipe.shifted * self.count)
+        self.synthetic = min(round(recipe.synthetic * self.count), self.count - self.shifted)
 
     @torch.no_grad()
     def __getitem__(self, step: int) -> Scalograms:
@@ -112,8 +84,7 @@ class Batches:
         recorded = self.power(self._recorded(self._plain(anchor, plain)))
         shifted = self._shifted_power(anchor[: self.shifted], positive[: self.shifted])
         power = torch.cat([recorded[: self.count], shifted, recorded[self.count :]])
-        sources = self.pool.folder[anchor.run]
-        return Scalograms(level_normalised(power), self._numbered(sources))
+        return Scalograms(level_normalised(power), self._numbered(self.sources[anchor.run]))
 
     def _numbered(self, sources: Tensor) -> Tensor:
         """Synthesised pairs, which stand at the end, are each from a source of their own."""
@@ -126,22 +97,14 @@ class Batches:
         power: Tensor = self.bank(sound)
         return power
 
-    def plain(self, count: int, seed: int) -> Iterator[Tensor]:
-        """Scalograms of segments as they are, from anywhere in the sounds, [B, 1, F, T] each, `count` in all."""
-        self.generator.manual_seed(seed)
-        for first in range(0, count, FITTING):
-            places = self.pool.draw(min(FITTING, count - first), self.generator)
-            with torch.no_grad():
-                yield level_normalised(self.power(self.pool.read(places, WINDOW)))
-
     def _positives(self, anchor: Places) -> Places:
         """Elsewhere in the file, or, of those that are not to be shifted, in a file beside it."""
-        doses, g = self.doses, self.generator
-        near = self.pool.near(anchor, round(doses.near * SAMPLE_RATE), g)
-        positive = near.where(chosen(self.count, doses.proximity, g), anchor)
+        recipe, g = self.recipe, self.generator
+        near = self.pool.near(anchor, self.reach, g)
+        positive = near.where(chosen(self.count, recipe.proximity, g), anchor)
         beside, there = self.pool.neighbours(anchor, g)
         free = self.count - self.shifted
-        wanted = chosen(self.count, doses.neighbour * self.count / max(1, free), g)
+        wanted = chosen(self.count, recipe.neighbour * self.count / max(1, free), g)
         wanted[: self.shifted] = False
         return beside.where(there & wanted, positive)
 
@@ -150,7 +113,7 @@ class Batches:
         first, again = anchor[self.shifted :], plain[self.count :]
         same = (first.run == again.run) & (first.start == again.start)
         begin = torch.zeros(self.count, dtype=torch.bool, device=self.device)
-        factor = torch.cat([begin + self.doses.anchors, torch.ones(len(same), device=self.device)])
+        factor = torch.cat([begin + self.recipe.anchors, torch.ones(len(same), device=self.device)])
         kind = self.pool.kind[torch.cat([anchor.run, first.run])]
         if self.synthetic:
             made = families(self.synthetic, self.generator)
@@ -172,16 +135,16 @@ class Batches:
 
     def _shifts(self, limit: Tensor) -> tuple[Tensor, Tensor]:
         """How much faster to read, and how much longer to make: [B] each. limit : of the pitch, a factor [B]"""
-        doses, g, count = self.doses, self.generator, len(limit)
-        which = random(count, 0, 3, g)
-        semitones = doses.max_semitones * limit * random(count, -1, 1, g) * (which < 2)
-        stretch = doses.max_stretch ** (random(count, -1, 1, g) * (which >= 1))
+        recipe, g, count = self.recipe, self.generator, len(limit)
+        which = random(count, 0, recipe.shifted, g)  # from left to right: pitch alone, both, stretch alone
+        semitones = recipe.max_semitones * limit * random(count, -1, 1, g) * (which < recipe.pitch)
+        stretch = recipe.max_stretch ** (random(count, -1, 1, g) * (which >= recipe.shifted - recipe.stretch))
         speed = torch.pow(2.0, semitones / 12)
         return speed, torch.maximum(stretch, SLOWEST / speed)
 
     def _pieces(self, places: Places, length: int) -> tuple[Tensor, Tensor]:
         """What is at the places, [B, length], and of which only a piece is left or comes late, bool [B]."""
-        g, count, chance = self.generator, len(places.run), self.doses.short
+        g, count, chance = self.generator, len(places.run), self.recipe.short
         cut, late = chosen(count, chance, g), chosen(count, chance / 2, g)
         seconds = random(count, *PIECE, g)
         lead = torch.where(cut, random(count, 0, 1, g) * (WINDOW / SAMPLE_RATE - seconds), random(count, *LEAD, g))
@@ -195,29 +158,40 @@ class Batches:
 
     def _recorded(self, spoken: _Spoken) -> Tensor:
         """A sound in a room, over a background, through a microphone and on a medium with noise: [B, L]."""
-        doses, g, sound = self.doses, self.generator, spoken.sound
+        recipe, g, sound = self.recipe, self.generator, spoken.sound
         count, length = sound.shape
         size = SIZES[length]
         spectrum = torch.fft.rfft(sound, size)
-        spectrum *= self.rooms.draw(count, doses.room * spoken.factor, size, g)
+        spectrum *= self.rooms.draw(count, recipe.room * spoken.factor, size, g)
         under = self.pool.read(self.pool.surroundings(count, g), length)
-        covered = chosen(count, doses.background * spoken.background, g)
-        under *= _level(sound, under, random(count, *doses.snr, g), covered)
-        spectrum += torch.fft.rfft(under, size)
+        covered = chosen(count, recipe.background * spoken.background, g)
+        under *= _level(sound, under, random(count, recipe.min_background, recipe.max_background, g), covered)
+        spectrum += torch.fft.rfft(under + self._mixed(spoken), size)
         spectrum *= self._colour(spoken, size)
         recorded: Tensor = torch.fft.irfft(spectrum, size)[:, :length]
         noise = torch.randn(count, length, generator=g, device=self.device)
-        hissing = chosen(count, torch.where(spoken.piece, ROOM_TONE, doses.noise * spoken.factor), g)
-        return recorded + noise * _level(recorded, noise, random(count, *doses.noise_snr, g), hissing)
+        hissing = chosen(count, torch.where(spoken.piece, ROOM_TONE, recipe.noise * spoken.factor), g)
+        snr = random(count, recipe.min_snr, recipe.max_snr, g)
+        return recorded + noise * _level(recorded, noise, snr, hissing)
+
+    def _mixed(self, spoken: _Spoken) -> Tensor | float:
+        """Any other sound under each, as loud as it is to be, [B, L]; nothing where the recipe mixes nothing."""
+        recipe, g, (count, length) = self.recipe, self.generator, spoken.sound.shape
+        if not recipe.mix:
+            return 0.0
+        other = self.pool.read(self.pool.draw(count, g), length)
+        energy = recipe.max_energy * (1 - random(count, 0, 1, g))  # over 0: it has a logarithm
+        snr = -10 * torch.log10(energy)
+        return other * _level(spoken.sound, other, snr, chosen(count, recipe.mix * spoken.factor, g))
 
     def _colour(self, spoken: _Spoken, size: int) -> Tensor:
         """The response of microphone and medium, real [B, bins]."""
-        doses, g, count = self.doses, self.generator, len(spoken.sound)
-        tilted, curved = (chosen(count, dose * spoken.factor, g) for dose in (doses.tilt, doses.curve))
-        tilt = doses.max_tilt * random(count, -1, 1, g) * tilted
+        recipe, g, count = self.recipe, self.generator, len(spoken.sound)
+        tilted, curved = (chosen(count, weight * spoken.factor, g) for weight in (recipe.eq, recipe.curve))
+        tilt = recipe.max_tilt * random(count, -1, 1, g) * tilted
         bends = torch.randn(count, BENDS, generator=g, device=self.device) * CURVE_DB
         colours = self.colours[size]
-        lowest, highest = draw_band(count, spoken.factor * doses.band, g)
+        lowest, highest = draw_band(count, spoken.factor * recipe.band, g)
         return colours.curves(tilt, bends * (curved | spoken.curved)[:, None]) * colours.bands(lowest, highest)
 
 

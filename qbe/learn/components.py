@@ -22,7 +22,9 @@ def fit_components(network: Network, sounds: Audio) -> None:
 
     The network is to be in eval mode.
     """
-    set_components(network, (network.decibels(part) for part in torch.split(torch.from_numpy(sounds), BATCH)))
+    device = network.encoder.of_blocks.weight.device
+    parts = torch.split(torch.from_numpy(sounds), BATCH)
+    set_components(network, (network.decibels(part.to(device)) for part in parts))
 
 
 def set_components(network: Network, scalograms: Iterable[Tensor]) -> None:

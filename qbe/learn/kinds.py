@@ -6,15 +6,17 @@ They come from packages and folders, not from listening, and are no labels: noth
 from __future__ import annotations
 
 import csv
-import os
+import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.errors import TrainingError
 from qbe.learn.corpus import Corpus
+from qbe.learn.settings import Balance
+from qbe.support.errors import TrainingError, display
 
 MIXED = b"_mixed"  # a folder whose name begins so holds sounds of several sources: no neighbours in it
 
@@ -35,6 +37,8 @@ class Kind:
 
 # What there is no name for is drawn by this.
 UNKNOWN = Kind(0.10, background=0.1)
+# What all sounds are where there is no table: the recipe says all.
+ANY = Kind(1.0, background=1.0)
 KINDS = {
     "speech": Kind(0.22, pitch=0.15, background=0.08),
     "instruments": Kind(0.12, background=0.03),
@@ -54,12 +58,13 @@ KINDS = {
 @dataclass(frozen=True)
 class Grouping:
     """kinds : names of all kinds [K]; kind : of every file, an index of it [F]; source : which package or recording
-    it is from [F]
+    it is from [F]; balance : what is drawn by where nothing is known of kinds
     """
 
     kinds: list[str]
     kind: NDArray[np.int64]
     source: NDArray[np.int64]
+    balance: Balance | None = None
 
     @classmethod
     def of(cls, kinds: list[str], sources: list[str]) -> Grouping:
@@ -69,13 +74,15 @@ class Grouping:
 
     def doses(self) -> list[Kind]:
         """What the table says of every kind, [K]."""
-        return [KINDS.get(name, UNKNOWN) for name in self.kinds]
+        return [ANY if self.balance else KINDS.get(name, UNKNOWN) for name in self.kinds]
 
     def weights(self, corpus: Corpus) -> NDArray[np.float64]:
         """The chance of every run to give the next anchor, [R]: zero for held-out files.
 
         Kinds by their share; within a kind sources by the square root of their duration, and so files within a source.
         """
+        if self.balance:
+            return corpus.weights(self.balance)
         runs = corpus.runs
         file = runs["file"]
         weight = corpus.weights("sqrt")
@@ -95,33 +102,53 @@ def _root(group: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[np.flo
     return root
 
 
-def ungrouped(corpus: Corpus) -> Grouping:
-    """All files of one kind, every folder a source."""
-    folders = [str(folder) for folder in corpus.folders]
-    return Grouping.of(["unknown"] * len(folders), folders)
+def ungrouped(corpus: Corpus, balance: Balance = "duration") -> Grouping:
+    """All files of one kind and source."""
+    nothing = np.zeros(len(corpus.paths), np.int64)
+    return Grouping(["any"], nothing, nothing, balance)
 
 
-def read_grouping(table: Path, corpus: Corpus) -> Grouping:
-    """From a tab-separated table with the columns path (or its end), kind, source.
+class Kinds:
+    """A table of kinds: of paths, or their ends, the kind and the source."""
 
-    TrainingError where it lacks one of them, or a file.
-    """
-    with open(table, encoding="utf-8", errors="surrogateescape", newline="") as file:
-        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        if missing := {"path", "kind", "source"} - set(rows.fieldnames or []):
-            raise TrainingError(f"{table}: lacks the columns {', '.join(sorted(missing))}")
-        known = {os.fsencode(row["path"]): (row["kind"], row["source"]) for row in rows}
-    found = [_longest_end(path, known) for path in corpus.paths]
-    if None in found:
-        raise TrainingError(f"{table}: says nothing of {os.fsdecode(corpus.paths[found.index(None)])}")
-    named = [names for names in found if names]
-    return Grouping.of([kind for kind, _ in named], [source for _, source in named])
+    def __init__(self, name: str, content: bytes) -> None:
+        self.name, self.content = name, content
+        self.known = dict(_rows(name, content))
+
+    def grouping(self, corpus: Corpus) -> Grouping:
+        """Of all files of a corpus. TrainingError where the table lacks one."""
+        found = [self._longest_end(path) for path in corpus.paths]
+        if None in found:
+            raise TrainingError(f"{self.name}: says nothing of {display(corpus.paths[found.index(None)])}: add a line")
+        named = [names for names in found if names]
+        return Grouping.of([kind for kind, _ in named], [source for _, source in named])
+
+    def _longest_end(self, path: bytes) -> tuple[str, str] | None:
+        """What is known of the path, or else of what is left of it when folders are taken from its beginning."""
+        while path not in self.known:
+            _, slash, path = path.partition(b"/")
+            if not slash:
+                return None
+        return self.known[path]
 
 
-def _longest_end(path: bytes, known: dict[bytes, tuple[str, str]]) -> tuple[str, str] | None:
-    """What is known of the path, or else of what is left of it when folders are taken away from its beginning."""
-    while path not in known:
-        _, slash, path = path.partition(b"/")
-        if not slash:
-            return None
-    return known[path]
+def read_kinds(table: Path) -> Kinds:
+    """From a tab-separated table with the columns path (or its end), kind, source. TrainingError where it is none."""
+    try:
+        return Kinds(display(bytes(table)), table.read_bytes())
+    except OSError as error:
+        raise TrainingError(f"{display(bytes(table))}: {error.strerror}: --kinds takes a table") from None
+
+
+def _rows(name: str, content: bytes) -> Iterator[tuple[bytes, tuple[str, str]]]:
+    text = content.decode("utf-8", "surrogateescape")
+    lines = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
+    try:
+        if missing := {"path", "kind", "source"} - set(lines.fieldnames or []):
+            raise TrainingError(f"{name}: lacks, separated by tabs, the columns {', '.join(sorted(missing))}")
+        for row in lines:
+            if not (row["path"] and row["kind"] and row["source"]):
+                raise TrainingError(f"{name}: line {lines.line_num}: must have a path, a kind and a source")
+            yield row["path"].encode("utf-8", "surrogateescape"), (row["kind"], row["source"])
+    except csv.Error as error:
+        raise TrainingError(f"{name}: line {lines.line_num}: {error}") from None

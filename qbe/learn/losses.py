@@ -93,6 +93,18 @@ def nt_xent_parts(views: Views, temperature: float) -> tuple[Tensor, Tensor]:
     return functional.cross_entropy(logits, target), wrong.float().mean()
 
 
+def loss_parts(views: Views, settings: Settings) -> tuple[Tensor, Tensor, Tensor]:
+    """The loss that the settings ask for, its share of active views, and the mean cosine of views of different
+    sources: scalars, where the views are."""
+    if settings.loss == "nt-xent":
+        loss, active = nt_xent_parts(views, settings.temperature)
+    else:
+        outcome = triplet_loss(views, settings)
+        loss, active = outcome.loss, torch.tensor(outcome.active, device=outcome.loss.device)
+    cosine = (views.similarity.detach() * views.allowed).sum() / views.allowed.sum().clamp_min(1)
+    return loss, active, cosine
+
+
 def batch_loss(views: Views, settings: Settings) -> Outcome:
     """The loss that the settings ask for."""
     if settings.loss == "nt-xent":

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.learn.losses import compare, mine
-from qbe.learn.settings import Mining
+from qbe.learn.losses import Views, compare, mine
+from qbe.learn.settings import Mining, Settings
 from qbe.support.plotting import new_figure, write_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from qbe.learn.training import History, Training
+    from qbe.learn.progress import History
+    from qbe.learn.training import Learner
     from qbe.learn.triplets import Batch
 
 SMOOTHED = 50  # steps at most
@@ -31,14 +32,21 @@ class Distances:
     mining: str
 
     @classmethod
-    def of(cls, training: Training, batches: list[Batch]) -> Self:
+    def of(cls, training: Learner, batches: list[Batch]) -> Self:
         """As the network of `training` and its way of mining have them."""
-        mining: Mining = "semi-hard" if training.settings.mining == "none" else training.settings.mining
+        views = []
+        for batch in batches:
+            anchors, positives = (training.embed_all(list(audio.numpy())) for audio in (batch.anchors, batch.positives))
+            views.append(compare(anchors, positives, batch.sources))
+        return cls.between(views, training.settings)
+
+    @classmethod
+    def between(cls, views_of_batches: list[Views], settings: Settings) -> Self:
+        """Of views on the CPU."""
+        mining: Mining = "semi-hard" if settings.mining == "none" else settings.mining
         positive: list[NDArray[np.float32]] = []
         negatives: dict[Mining, list[NDArray[np.float32]]] = {"none": [], mining: []}
-        for batch in batches:
-            embeddings = [training.embed_all(list(audio.numpy())) for audio in (batch.anchors, batch.positives)]
-            views = compare(embeddings[0], embeddings[1], batch.sources)
+        for views in views_of_batches:
             positive.append(1 - views.positive.numpy())
             for how, part in negatives.items():
                 negative, found = mine(views, how)

@@ -47,7 +47,7 @@ class Pool:
         kinds = grouping.doses()
         kind = grouping.kind[runs["file"]]
         surrounds = weights * np.array([kind.surrounds for kind in kinds])[kind]
-        self.device = device
+        self.corpus, self.device = corpus, device
         self.audio = torch.from_numpy(np.array(corpus.audio)).to(device)
         self.offset, self.length = (torch.tensor(runs[name].copy(), device=device) for name in ("offset", "length"))
         self.folder = torch.tensor(corpus.folders[runs["file"]], device=device)

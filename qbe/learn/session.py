@@ -16,12 +16,17 @@ import numpy as np
 import torch
 
 from qbe.audio.segmentation import WINDOW
-from qbe.learn.components import fit_components
+from qbe.learn.batches import Batches
 from qbe.learn.corpus import Corpus, open_corpus, write_corpus
+from qbe.learn.device_training import DeviceTraining
+from qbe.learn.devices import enough_memory
 from qbe.learn.export import export
+from qbe.learn.materials import Materials
 from qbe.learn.plotting import Distances, plot_training
+from qbe.learn.pool import Pool
+from qbe.learn.progress import Progress
 from qbe.learn.settings import Settings
-from qbe.learn.training import Progress, Training, load_checkpoint
+from qbe.learn.training import Learner, Training, load_checkpoint
 from qbe.learn.triplets import HeldOut, Triplets
 from qbe.streams.records import Audio, Segment
 from qbe.support.errors import TrainingError
@@ -37,37 +42,47 @@ class Session:
 
     The folder MODEL.training holds the last checkpoint and says where the decoded sounds are (in it, where they came
     as a stream); it is removed when the model is written.
+
+    by_batch : whether pairs are made by the batch where the network learns, None: on a GPU. A training goes on as it
+        began, whatever the device.
     """
 
-    def __init__(self, model: Path, device: torch.device) -> None:
+    def __init__(self, model: Path, device: torch.device, by_batch: bool | None = None) -> None:
         self.model, self.device = model, device
+        self.by_batch = by_batch
+        self.materials = Materials()
         self.folder = model.with_name(model.name + ".training")
         self.checkpoint = self.folder / "checkpoint.pt"
-        self.training: Training
+        self.training: Learner
         self.triplets: Triplets
         self.last: Progress | None = None
 
-    def check_free(self) -> None:
-        """TrainingError where an unfinished training is in the way."""
+    def check(self, settings: Settings) -> None:
+        """TrainingError where an unfinished training is in the way, UsageError where settings cannot be kept here."""
         if self.checkpoint.exists():
             raise TrainingError(f"{self.folder}: an unfinished training: go on with --resume, or remove the folder")
+        if self.by_batch is None:  # learned wavelets need the samples of every pair
+            self.by_batch = self.device.type == "cuda" and not settings.learn_filterbank
+        settings.check(by_batch=self.by_batch)
 
-    def begin(self, sounds: Path, settings: Settings) -> None:
+    def begin(self, sounds: Path, settings: Settings, materials: Materials | None = None) -> None:
         """With sounds that are decoded in the folder `sounds`. TrainingError where there is too little."""
-        self.check_free()
+        self.check(settings)
+        self.materials = materials or self.materials
         corpus = open_corpus(sounds)
+        self._prepare(corpus, settings)
         self.folder.mkdir(exist_ok=True)
         (self.folder / "sounds").write_bytes(os.path.relpath(bytes(sounds), bytes(self.folder)))
-        self._prepare(corpus, settings)
+        self.materials.keep(self.folder)
         self.training.save()
 
-    def begin_with(self, segments: Iterable[Segment], settings: Settings) -> None:
+    def begin_with(self, segments: Iterable[Segment], settings: Settings, materials: Materials | None = None) -> None:
         """With the sounds of a stream, which are kept in the folder."""
-        self.check_free()
+        self.check(settings)
         self.folder.mkdir(exist_ok=True)
         try:
             write_corpus(segments, self.folder)
-            self.begin(self.folder, settings)
+            self.begin(self.folder, settings, materials)
         except BaseException:  # there is nothing yet that could be taken up
             shutil.rmtree(self.folder)
             raise
@@ -78,18 +93,27 @@ class Session:
         settings = Settings.restored(state["settings"])
         if steps or minutes:
             settings = settings.until(steps, minutes)
+        self.by_batch = "average" in state
+        self.materials = Materials.kept(self.folder)
         sounds = Path(os.fsdecode((self.folder / "sounds").read_bytes()))
         self._prepare(open_corpus(self.folder / sounds), settings)
         self.training.restore(state)
 
     def _prepare(self, corpus: Corpus, settings: Settings) -> None:
-        self.triplets = Triplets(corpus, settings)
+        grouping = self.materials.grouping(corpus, settings.balance)
+        self.triplets = Triplets(corpus, settings, grouping)
         held_out = HeldOut(corpus) if corpus.held_out().any() else None
-        self.training = Training(self.triplets, held_out, settings, self.checkpoint, self.device)
+        if not self.by_batch:
+            self.training = Training(self.triplets, held_out, settings, self.checkpoint, self.device)
+            return
+        with enough_memory():
+            pool = Pool(corpus, grouping, self.device)
+            batches = Batches(pool, settings, self.materials.rooms)
+            self.training = DeviceTraining(batches, held_out, settings, self.checkpoint)
 
     def train(self) -> Iterator[Progress]:
-        """Train to the end, one Progress a step. Ctrl-C and SIGTERM take effect after a step, when it is saved."""
-        with _Postponed() as signals:
+        """Train to the end, one Progress a step or a few. Ctrl-C and SIGTERM take effect then, when it is saved."""
+        with enough_memory(), _Postponed() as signals:
             for progress in self.training.run():
                 self.last = progress
                 yield progress
@@ -105,25 +129,26 @@ class Session:
         ModelError where the model would not do, see `export`; then the folder stays.
         """
         training, settings = self.training, self.training.settings
-        training.network.to("cpu").eval()
-        fit_components(training.network, self._sounds(FITTED, seed=1))
+        distances = self._distances() if plot else None
+        network = training.finish(self._sounds(FITTED, seed=1))
         parameters = {
             **dataclasses.asdict(settings),
+            "averaged": training.averaged,
             "steps_done": training.step,
             "minutes_done": round(training.seconds / 60, 1),
             "hours": round(self.triplets.corpus.hours, 3),
         }
         names = {"name": parameters.pop("name"), "licence": parameters.pop("licence")}
         quality = export(
-            training.network,
+            network,
             str(self.model),
             training=parameters,
             sounds=self._sounds(REAL_SOUNDS, seed=0),
             int8=int8,
             **names,
         )
-        if plot:
-            plot_training(plot, training.history, self._distances())
+        if plot and distances:
+            plot_training(plot, training.history, distances)
         shutil.rmtree(self.folder)
         return self._summary(quality)
 
@@ -138,7 +163,7 @@ class Session:
             first_loss=float(np.mean(loss[:averaged])),
             last_loss=float(np.mean(loss[-averaged:])),
             averaged=averaged,
-            recall=training.history.recall[-1][1] if training.history.recall else None,
+            recall=training.history.last_recall,
             size=self.model.stat().st_size,
             quality=quality,
         )
@@ -150,13 +175,13 @@ class Session:
         return np.stack([self.triplets.read(self.triplets.place(rng)) for _ in range(count)])
 
     def _distances(self) -> Distances:
-        """What the finished network makes of batches that it has not learned from."""
+        """What the network makes of batches that it has not learned from."""
         training = self.training
-        training.device = torch.device("cpu")
-        training.half = False
-        batches = Triplets(
-            self.triplets.corpus, dataclasses.replace(training.settings, seed=training.settings.seed + 1)
-        )
+        settings = dataclasses.replace(training.settings, seed=training.settings.seed + 1)
+        if isinstance(training, DeviceTraining):
+            others = Batches(training.batches.pool, settings, self.materials.rooms)
+            return Distances.between(training.views(others, PICTURED_BATCHES), settings)
+        batches = Triplets(self.triplets.corpus, settings)
         return Distances.of(training, [batches[step] for step in range(PICTURED_BATCHES)])
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import math
 import signal
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,9 +18,11 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from qbe.learn.collapse import CollapseWatch
-from qbe.learn.devices import half_precision, loading_workers, open_device
+from qbe.learn.components import fit_components
+from qbe.learn.devices import exact_convolutions, half_precision, loading_workers, open_device
 from qbe.learn.losses import Outcome, Views, batch_loss, compare
 from qbe.learn.network import Network
+from qbe.learn.progress import History, Progress, schedule
 from qbe.learn.settings import Settings
 from qbe.learn.triplets import Batch, HeldOut
 from qbe.streams.records import Audio
@@ -30,45 +31,122 @@ from qbe.support.saving import save_file
 
 CHECKPOINT_SECONDS = 180.0
 RECALL_STEPS = 100
-WARM_UP = 0.03  # of the whole run
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where training stands.
-
-    loss, active : of the last step, as in losses.Outcome; mean_cosine : as in losses.Views
-    recall : the newest recall@1 of held-out segments, None where nothing is held out or none was measured yet
-    done : 0 to 1; seconds : spent training, earlier sittings included
-    views_per_second, waiting : of this sitting; waiting is the share of its time without a batch to learn from
-    warning : what looks wrong since this step
-    """
-
-    step: int
-    loss: float
-    active: float
-    mean_cosine: float
-    recall: float | None
-    done: float
-    seconds: float
-    views_per_second: float
-    waiting: float
-    warning: str | None
-
-
-@dataclass
-class History:
-    """loss : of every step; recall : (step, recall@1) of every measurement"""
-
-    loss: list[float] = field(default_factory=list)
-    recall: list[tuple[int, float]] = field(default_factory=list)
-
-
-class Training:
+class Learner(ABC):
     """A network on its way: everything that changes with a step, and how to save and restore it.
 
-    batches : batch number `step` for every step; held_out : what recall is measured on, if anything
+    held_out : what recall is measured on, if anything
     """
+
+    averaged = False  # whether the network for use is an average over the steps
+
+    def __init__(self, held_out: HeldOut | None, settings: Settings, checkpoint: Path, device: torch.device) -> None:
+        self.held_out, self.settings, self.checkpoint, self.device = held_out, settings, checkpoint, device
+        self.half = half_precision(device)
+        torch.manual_seed(settings.seed)
+        self.network = Network(learn_filterbank=settings.learn_filterbank, widths=settings.widths).to(device)
+        # With the channels last convolutions are a fifth faster on a CPU, and tensor cores want them so.
+        self.network.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.learned = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.AdamW(self.learned, weight_decay=settings.weight_decay, fused=self._fused)
+        self.step, self.seconds, self.history = 0, 0.0, History()
+        self.watch = CollapseWatch(settings)
+
+    @property
+    def _fused(self) -> bool | None:
+        return True if self.device.type == "cuda" else None
+
+    @property
+    def used(self) -> Network:
+        """The network that recall is measured of, and that becomes the model."""
+        return self.network
+
+    @abstractmethod
+    def run(self) -> Iterator[Progress]:
+        """Train to the end.
+
+        Raises TrainingError when embeddings are no longer numbers; the last good checkpoint stays.
+        """
+
+    def restore(self, state: dict[str, Any]) -> Self:
+        """Go on from what `load_checkpoint` read."""
+        self.network.load_state_dict(state["network"])
+        for group in state["optimizer"]["param_groups"]:  # it may have begun on another device
+            group["fused"] = self._fused
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.history = History(**state["history"])
+        return self
+
+    def state(self) -> dict[str, Any]:
+        """Everything that is needed to go on, as plain data."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "settings": dataclasses.asdict(self.settings),
+            "step": self.step,
+            "seconds": self.seconds,
+            "history": dataclasses.asdict(self.history),
+        }
+
+    def save(self) -> None:
+        """Put `state` into the checkpoint, whole or not at all."""
+        # By way of memory: torch would hide from us that the disk is full.
+        buffer = io.BytesIO()
+        torch.save(self.state(), buffer)
+        with save_file(str(self.checkpoint)) as file:
+            file.write(buffer.getbuffer())
+
+    def not_numbers(self, what: str) -> TrainingError:
+        """What to raise where values are not finite."""
+        before = ", ".join(f"{loss:.3f}" for loss in self.history.loss[-3:]) or "none"
+        return TrainingError(
+            f"{what} are not numbers any more at step {self.step} (loss of the steps before: {before}); "
+            f"{self.checkpoint} is kept; begin again with a lower --learning-rate than "
+            f"{self.settings.learning_rate:g}"
+        )
+
+    def compared(self, network: Network, decibels: Tensor) -> Tensor:
+        """What the loss compares, by the encoder in half precision where that pays: [B, 1, F, T] -> [B, D], unit
+        norm."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            projected: Tensor = network.encoder.projected(decibels)
+        return functional.normalize(projected.float(), dim=1)
+
+    def embed_all(self, sounds: list[Audio]) -> Tensor:
+        """What the loss compares, with the statistics of batches that were learned, on the CPU: [n, D]."""
+        network = self.used
+        training = network.training
+        network.eval()
+        with torch.no_grad():
+            parts = [
+                self.compared(network, network.decibels(torch.from_numpy(np.stack(part)).to(self.device))).cpu()
+                for part in _parts(sounds, self.settings.batch)
+            ]
+        network.train(training)
+        return torch.cat(parts)
+
+    def recall(self, held_out: HeldOut) -> float:
+        """Recall@1: the share of deformed segments whose nearest original is their own."""
+        nearest = (self.embed_all(held_out.deformed) @ self.embed_all(held_out.originals).T).argmax(1)
+        return float((nearest == torch.arange(len(nearest))).float().mean())
+
+    def note_recall(self) -> None:
+        """Into the history, after a step at which it is due."""
+        if self.held_out and (self.step % RECALL_STEPS == 0 or self.step == self.settings.steps):
+            self.history.recall.append((self.step, self.recall(self.held_out)))
+
+    def finish(self, sounds: Audio) -> Network:
+        """The network for use, on the CPU, its components fitted on segments of sound, float32 [n, WINDOW]."""
+        network = self.used.eval()
+        with exact_convolutions():
+            fit_components(network, sounds)
+        return network.to("cpu")
+
+
+class Training(Learner):
+    """Learns from batches that other processes make: batch number `step` for every step."""
 
     def __init__(
         self,
@@ -78,47 +156,11 @@ class Training:
         checkpoint: Path,
         device: torch.device | None = None,
     ) -> None:
-        self.batches, self.held_out, self.settings, self.checkpoint = batches, held_out, settings, checkpoint
-        self.device = device or open_device("cpu")
-        self.half = half_precision(self.device)
-        torch.manual_seed(settings.seed)
-        self.network = Network(learn_filterbank=settings.learn_filterbank, widths=settings.widths).to(self.device)
-        # With the channels last convolutions are a fifth faster on a CPU, and tensor cores want them so.
-        self.network.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.learned = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.learned, weight_decay=settings.weight_decay)
-        self.step, self.seconds, self.history = 0, 0.0, History()
-        self.watch = CollapseWatch(settings)
-
-    def restore(self, state: dict[str, Any]) -> Self:
-        """Go on from what `load_checkpoint` read."""
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = state["step"], state["seconds"]
-        self.history = History(**state["history"])
-        return self
-
-    def save(self) -> None:
-        """Put everything that is needed to go on into the checkpoint, whole or not at all."""
-        state = {
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "settings": dataclasses.asdict(self.settings),
-            "step": self.step,
-            "seconds": self.seconds,
-            "history": dataclasses.asdict(self.history),
-        }
-        # By way of memory: torch would hide from us that the disk is full.
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        with save_file(str(self.checkpoint)) as file:
-            file.write(buffer.getbuffer())
+        super().__init__(held_out, settings, checkpoint, device or open_device("cpu"))
+        self.batches = batches
 
     def run(self) -> Iterator[Progress]:
-        """Train to the end, one Progress a step.
-
-        Raises TrainingError when embeddings are no longer numbers; the last good checkpoint stays.
-        """
+        """One Progress a step."""
         self.network.train()
         batches = self._loaded()
         saved = earlier = self.seconds
@@ -136,7 +178,7 @@ class Training:
                 loss=self.history.loss[-1],
                 active=outcome.active,
                 mean_cosine=views.mean_cosine,
-                recall=self.history.recall[-1][1] if self.history.recall else None,
+                recall=self.history.last_recall,
                 done=self.settings.done(self.step, self.seconds),
                 seconds=self.seconds,
                 views_per_second=2 * len(batch.sources) * (self.step - first) / spent,
@@ -167,42 +209,16 @@ class Training:
 
     def _check_finite(self, what: str, values: Tensor) -> None:
         if not torch.isfinite(values).all():
-            before = ", ".join(f"{loss:.3f}" for loss in self.history.loss[-3:]) or "none"
-            raise TrainingError(
-                f"{what} are not numbers any more at step {self.step} (loss of the steps before: {before}); "
-                f"{self.checkpoint} is kept; begin again with a lower --learning-rate than "
-                f"{self.settings.learning_rate:g}"
-            )
+            raise self.not_numbers(what)
 
     def embed(self, audio: Tensor) -> Tensor:
-        """What the loss compares, by the encoder in half precision where that pays: [B, L] -> [B, D], unit norm."""
-        decibels = self.network.decibels(audio.to(self.device, non_blocking=True))
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            projected: Tensor = self.network.encoder.projected(decibels)
-        return functional.normalize(projected.float(), dim=1)
+        """What the loss compares: [B, L] -> [B, D], unit norm."""
+        return self.compared(self.network, self.network.decibels(audio.to(self.device, non_blocking=True)))
 
     def _note(self, outcome: Outcome) -> None:
         self.step += 1
         self.history.loss.append(float(outcome.loss.detach()))
-        if self.held_out and (self.step % RECALL_STEPS == 0 or self.step == self.settings.steps):
-            self.history.recall.append((self.step, self.recall(self.held_out)))
-
-    def embed_all(self, sounds: list[Audio]) -> Tensor:
-        """What `embed` gives with the statistics of batches that were learned, on the CPU: [n, D]."""
-        training = self.network.training
-        self.network.eval()
-        with torch.no_grad():
-            parts = [
-                self.embed(torch.from_numpy(np.stack(sounds[first : first + self.settings.batch]))).cpu()
-                for first in range(0, len(sounds), self.settings.batch)
-            ]
-        self.network.train(training)
-        return torch.cat(parts)
-
-    def recall(self, held_out: HeldOut) -> float:
-        """Recall@1: the share of deformed segments whose nearest original is their own."""
-        nearest = (self.embed_all(held_out.deformed) @ self.embed_all(held_out.originals).T).argmax(1)
-        return float((nearest == torch.arange(len(nearest))).float().mean())
+        self.note_recall()
 
     def _loaded(self) -> Iterator[Batch]:
         """Batches from the present step on, made ahead by other processes; their order is that of the steps."""
@@ -230,11 +246,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def schedule(done: float) -> float:
-    """The learning rate's factor: a short linear rise, then half a cosine down to zero."""
-    if done < WARM_UP:
-        return (done + 1e-3) / WARM_UP
-    return 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
+def _parts(sounds: list[Audio], size: int) -> Iterator[list[Audio]]:
+    return (sounds[first : first + size] for first in range(0, len(sounds), size))
 
 
 def _ignore_interrupt(_worker: int) -> None:

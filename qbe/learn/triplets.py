@@ -21,6 +21,7 @@ from qbe.audio.recipe import DEFORMATIONS, ELSEWHERE, Recipe, choose, draw
 from qbe.audio.segmentation import SAMPLE_RATE, WINDOW
 from qbe.audio.sound import from_samples
 from qbe.learn.corpus import Corpus
+from qbe.learn.kinds import Grouping, ungrouped
 from qbe.learn.settings import Settings
 from qbe.streams.records import Audio, Deformation
 from qbe.support.errors import TrainingError
@@ -60,17 +61,17 @@ class Triplets(Dataset[Batch]):
 
     The third part of a triplet, the negative, is found among the other sources of the batch: `qbe.learn.losses`.
 
+    grouping : what is drawn by, if not by the settings' balance
+
     TrainingError where negatives are to come from other folders and all sounds are in one.
     """
 
-    def __init__(self, corpus: Corpus, settings: Settings) -> None:
+    def __init__(self, corpus: Corpus, settings: Settings, grouping: Grouping | None = None) -> None:
         self.corpus, self.settings = corpus, settings
         self.reach = round(settings.near * SAMPLE_RATE)
-        weights = corpus.weights(settings.balance)
+        weights = (grouping or ungrouped(corpus, settings.balance)).weights(corpus)
         self.chances = np.cumsum(weights)
-        self.sources = corpus.folders if settings.negatives == "folders" else np.arange(len(corpus.paths))
-        if not self.sources.any():
-            raise TrainingError("--negatives folders: all sounds are in one folder; leave it out")
+        self.sources = sources(corpus, settings)
         self.neighbours = _Neighbours(corpus, weights)
 
     def __getitem__(self, step: int) -> Batch:
@@ -118,6 +119,14 @@ class Triplets(Dataset[Batch]):
         return deformed_window(
             self.corpus, pair.positive, pair.deformations, self.read(pair.mixed_in) if _mixes(pair) else None
         )
+
+
+def sources(corpus: Corpus, settings: Settings) -> NDArray[np.int64]:
+    """The number of the file or folder that each file stands for: those of one number are no negatives, [F]."""
+    numbers = corpus.folders if settings.negatives == "folders" else np.arange(len(corpus.paths))
+    if not numbers.any():
+        raise TrainingError("--negatives folders: all sounds are in one folder; leave it out")
+    return numbers
 
 
 def _mixes(pair: Pair) -> bool:

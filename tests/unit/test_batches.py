@@ -11,22 +11,26 @@ import torch
 from numpy.typing import NDArray
 
 from qbe.audio.deformation import deformed
+from qbe.audio.recipe import Recipe
 from qbe.audio.segmentation import SAMPLE_RATE, WINDOW
-from qbe.learn.batches import LONG, Batches, Doses
+from qbe.learn.batches import LONG, Batches
 from qbe.learn.channels import Colours, Rooms, draw_band, made_rooms
 from qbe.learn.corpus import Corpus, write_corpus
 from qbe.learn.filterbank import HOP, FilterBank, frequencies
-from qbe.learn.kinds import Grouping, read_grouping, ungrouped
+from qbe.learn.kinds import Grouping, read_kinds, ungrouped
 from qbe.learn.network import Network
 from qbe.learn.pool import ALONE, Places, Pool, neighbouring_runs
+from qbe.learn.settings import Settings
 from qbe.learn.shifting import resample, resize_frames
 from qbe.learn.synthesis import families
 from qbe.streams.records import Deformation, Segment
 
 CPU = torch.device("cpu")
-NOTHING = Doses(
-    neighbour=0, proximity=0, shifted=0, tilt=0, curve=0, band=0, room=0, noise=0, background=0, short=0
-)  # fmt: skip
+PLAIN = {"proximity": 0.0, "pitch": 0.0, "stretch": 0.0, "noise": 0.0}
+
+
+def only(**weights: float) -> Recipe:
+    return Recipe(**{**PLAIN, **weights})
 
 
 def tone(hz: float, samples: int = WINDOW) -> NDArray[np.float32]:
@@ -62,8 +66,8 @@ def corpus(tmp_path: Path) -> Corpus:
     return write_corpus([segment for name in names for segment in segments(name)], tmp_path)
 
 
-def batches(corpus: Corpus, doses: Doses, count: int = 8) -> Batches:
-    return Batches(Pool(corpus, ungrouped(corpus), CPU), doses, count)
+def batches(corpus: Corpus, recipe: Recipe, count: int = 8) -> Batches:
+    return Batches(Pool(corpus, ungrouped(corpus), CPU), Settings(recipe=recipe, batch=count, negatives="folders"))
 
 
 @pytest.mark.parametrize("semitones", [-8, -3.5, 0, 5, 8])
@@ -113,7 +117,7 @@ def test_a_stretch_keeps_the_pitch() -> None:
 
 
 def test_an_untouched_place_is_what_the_network_sees(corpus: Corpus) -> None:
-    made = batches(corpus, NOTHING)
+    made = batches(corpus, only(noise=1e-12))
     network = Network()
     decibels = made[3].decibels
     made.generator.manual_seed(made.seed * 1_000_003 + 3)
@@ -123,8 +127,9 @@ def test_an_untouched_place_is_what_the_network_sees(corpus: Corpus) -> None:
 
 
 def test_a_batch_depends_on_its_number_alone(corpus: Corpus) -> None:
-    doses = Doses(neighbour=0.5, synthetic=0.25, room=0.5, background=1.0)
-    made = batches(corpus, doses)
+    made = batches(
+        corpus, only(neighbour=0.5, synthetic=0.25, room=0.5, background=1.0, pitch=0.3, mix=0.5, anchors=0.5)
+    )
     first = made[5]
     assert not torch.equal(made[6].decibels, first.decibels)
     torch.testing.assert_close(made[5].decibels, first.decibels)
@@ -153,7 +158,7 @@ def test_neighbours_are_in_the_folder_and_none_where_sources_are_mixed(corpus: C
 
 
 def test_positives_that_are_not_shifted_may_be_neighbours(corpus: Corpus) -> None:
-    made = batches(corpus, Doses(neighbour=0.5, shifted=0.5), count=64)
+    made = batches(corpus, only(neighbour=0.5, pitch=0.5), count=64)
     anchor = made.pool.draw(64, made.generator)
     positive = made._positives(anchor)
     assert torch.equal(positive.run[:32], anchor.run[:32])
@@ -177,7 +182,7 @@ def test_a_table_of_kinds_is_found_by_the_end_of_a_path(corpus: Corpus, tmp_path
     rows = [f"{path.decode()}\tspeech\t{k % 3}" for k, path in enumerate(corpus.paths)]
     table.write_text("\n".join(["path\tkind\tsource", *rows]))
     corpus.paths[:] = [b"/somewhere/" + path for path in corpus.paths]
-    grouping = read_grouping(table, corpus)
+    grouping = read_kinds(table).grouping(corpus)
     assert grouping.kinds == ["speech"]
     assert grouping.source.tolist() == [k % 3 for k in range(12)]
 
@@ -223,7 +228,7 @@ def test_bands_end_where_they_should() -> None:
 
 
 def test_pieces_stand_in_silence(corpus: Corpus) -> None:
-    made = batches(corpus, Doses(short=1.0), count=32)
+    made = batches(corpus, only(short=1.0), count=32)
     sound, piece = made._pieces(made.pool.draw(32, made.generator), WINDOW)
     assert piece.all()
     sounding = (sound != 0).sum(1) / SAMPLE_RATE
