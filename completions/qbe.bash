@@ -136,8 +136,8 @@ _qbe() {
                 *) ;;
             esac ;;
         train)
-            options='-o --output --files-from -0 --null --steps --minutes --resume --recipe --near --balance --negatives --loss --mining --margin --temperature --batch --learning-rate --learn-filterbank --seed --device --cache --audition --log --plot --int8 --name --licence -q --quiet --help'
-            valued=' -o --output --files-from --steps --minutes --recipe --near --balance --negatives --loss --mining --margin --temperature --batch --learning-rate --seed --device --cache --audition --log --plot --name --licence '
+            options='-o --output --files-from -0 --null --steps --minutes --resume --recipe --near --balance --kinds --rooms --negatives --loss --mining --margin --temperature --batch --learning-rate --widths --learn-filterbank --seed --device --cache --audition --log --plot --int8 --name --licence -q --quiet --help'
+            valued=' -o --output --files-from --steps --minutes --recipe --near --balance --kinds --rooms --negatives --loss --mining --margin --temperature --batch --learning-rate --widths --seed --device --cache --audition --log --plot --name --licence '
             arguments='audio'
             case $before in
                 -o|--output) kind='onnx' ;;
@@ -147,6 +147,8 @@ _qbe() {
                 --recipe) kind='any' ;;
                 --near) kind='none' ;;
                 --balance) kind='choice:duration sqrt folder' ;;
+                --kinds) kind='none' ;;
+                --rooms) kind='folder' ;;
                 --negatives) kind='choice:files folders' ;;
                 --loss) kind='choice:cosine l2 nt-xent' ;;
                 --mining) kind='choice:none semi-hard hardest' ;;
@@ -154,6 +156,7 @@ _qbe() {
                 --temperature) kind='none' ;;
                 --batch) kind='none' ;;
                 --learning-rate) kind='none' ;;
+                --widths) kind='none' ;;
                 --seed) kind='none' ;;
                 --device) kind='choice:auto cpu cuda' ;;
                 --cache) kind='folder' ;;

@@ -57,14 +57,14 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped.")] = False,
     recipe: Annotated[
-        str | None, typer.Option(metavar="RECIPE", help="How positives are made: pitch=0.5,noise=0.2 or a TOML file.")
+        str | None, typer.Option(metavar="RECIPE", help="How positives are made: pitch=0.5,noise=0.2 or TOML.")
     ] = None,
     near: Annotated[
         float | None, typer.Option(metavar="SECONDS", min=0.0, help="Reach of proximity.  [default: 10]")
     ] = None,
     balance: Annotated[Balance | None, typer.Option(help="What files are drawn by.  [default: duration]")] = None,
     kinds: Annotated[
-        Path | None, typer.Option(metavar="TABLE", help="Kind and source of every file, to draw by: a TSV file.")
+        Path | None, typer.Option(metavar="TABLE", help="Kind and source of every file, to draw by.")
     ] = None,
     rooms: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Impulse responses, for room in recipes.")
@@ -91,7 +91,7 @@ def train(
     seed: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="Of everything that is drawn.  [default: 0]")
     ] = None,
-    device: Annotated[Device, typer.Option(help="Where to train; auto: on a GPU if there is one.")] = Device.auto,
+    device: Annotated[Device, typer.Option(help="Where to train; auto: a GPU if any.")] = Device.auto,
     cache: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="For decoded sounds.  [default: $XDG_CACHE_HOME/qbe]")
     ] = None,
@@ -102,7 +102,7 @@ def train(
     plot: Annotated[str | None, typer.Option(metavar="FILE", help="Draw loss, recall and mining as SVG.")] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Quantise the encoder.")] = False,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What the model calls itself.  [default: MODEL's file name]")
+        str | None, typer.Option(metavar="NAME", help="Of the model.  [default: MODEL's file name]")
     ] = None,
     licence: Annotated[
         str | None, typer.Option(metavar="TEXT", help="The licence of the model, kept in the file.")

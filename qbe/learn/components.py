@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -20,18 +18,13 @@ BATCH = 64
 def fit_components(network: Network, sounds: Audio) -> None:
     """Set `of_blocks` and `of_projection` of a network's encoder, from segments of sound, float32 [n, WINDOW].
 
-    The network is to be in eval mode.
+    On the network's device; it is to be in eval mode.
     """
-    device = network.encoder.of_blocks.weight.device
-    parts = torch.split(torch.from_numpy(sounds), BATCH)
-    set_components(network, (network.decibels(part.to(device)) for part in parts))
-
-
-def set_components(network: Network, scalograms: Iterable[Tensor]) -> None:
-    """The same from scalograms of segments, [B, 1, F, T] each, on the network's device."""
     encoder = network.encoder
+    device = encoder.of_blocks.weight.device
     with torch.no_grad():
-        features = zip(*(encoder.features(decibels) for decibels in scalograms), strict=True)
+        parts = (network.decibels(part.to(device)) for part in torch.split(torch.from_numpy(sounds), BATCH))
+        features = zip(*(encoder.features(decibels) for decibels in parts), strict=True)
         for layer, of_parts in zip((encoder.of_blocks, encoder.of_projection), features, strict=True):
             layer.weight[:], layer.bias[:] = principal_components(torch.cat(of_parts), layer.out_features)
 

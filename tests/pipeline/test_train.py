@@ -86,6 +86,54 @@ def test_the_recipe_and_all_choices_are_kept_in_the_model(folder: Path) -> None:
     assert metadata["name"] == "d"
 
 
+def test_widths_and_kinds_are_kept_in_the_model(folder: Path) -> None:
+    paths = [path.relative_to(folder) for path in sorted((folder / "sounds").rglob("*")) if path.is_file()]
+    lines = ["path\tkind\tsource", *(f"{path}\tdrums\t{path.parent}" for path in paths)]
+    (folder / "kinds.tsv").write_text("\n".join(lines))
+    done = sh(f"{TRAIN} sounds -o w.onnx --steps 1 --widths 8,16,16,32 --kinds kinds.tsv", folder)
+    assert done.returncode == 0
+    metadata = open_encoder(str(folder / "w.onnx")).session.get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["filterbank"])["encoder_widths"] == [8, 16, 16, 32]
+    training = json.loads(metadata["training"])
+    assert (training["widths"], training["kinds"], training["averaged"]) == ([8, 16, 16, 32], "kinds.tsv", False)
+
+
+# The command line, with batches made as on a GPU, and a report every second step.
+AS_ON_A_GPU = """
+import sys
+from qbe.cli import run
+from qbe.learn import device_training, session
+device_training.REPORTED = 2
+session.Session.__init__.__defaults__ = (True,)
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+def test_batches_of_a_gpu_through_a_stop(folder: Path) -> None:
+    (folder / "gpu.py").write_text(AS_ON_A_GPU)
+    (folder / "halls").mkdir()
+    write_sound(folder / "halls" / "hall.wav", noise(0.3))
+    begin = (
+        "OMP_NUM_THREADS=1 exec python gpu.py train --cache cache --batch 8 sounds/game sounds/drums -o {0}.onnx "
+        "--steps 12 --loss nt-xent --negatives folders --widths 8,16,16,32 --log {0}.jsonl --rooms halls --recipe "
+        "proximity=0.8,neighbour=0.2,pitch=0.3,stretch=0.3,noise=0.1,room=0.3,background=0.2,short=0.1,anchors=1"
+    )
+    done = sh(begin.format("gw") + " --plot gw.svg", folder)
+    assert done.returncode == 0, said(done)
+    assert [json.loads(line)["step"] for line in (folder / "gw.jsonl").read_text().splitlines()] == [2, 4, 6, 8, 10, 12]
+    assert "recall@1 of held-out segments" in "\n".join(said(done))
+    assert (folder / "gw.svg").exists()
+    process = subprocess.Popen(["bash", "-c", begin.format("gp") + " -q"], cwd=folder, env=ENVIRONMENT)
+    log = folder / "gp.jsonl"
+    wait_for(lambda: log.exists() and log.read_text(), 60)
+    process.terminate()
+    assert process.wait() == -signal.SIGTERM
+    assert sh("OMP_NUM_THREADS=1 qbe train -q -o gp.onnx --resume --device cpu", folder).returncode == 0
+    sounds = np.stack([noise(1.024, seed=seed) for seed in range(4)])
+    whole, parts = (open_encoder(str(folder / f"{name}.onnx")).embed(sounds) for name in ("gw", "gp"))
+    np.testing.assert_array_equal(whole, parts)
+
+
 def test_the_default_cache_follows_xdg_and_its_size_is_said(folder: Path) -> None:
     script = "XDG_CACHE_HOME=$PWD/xdg qbe train sounds --audition pairs"
     first, second = sh(script, folder), sh(script, folder)
@@ -204,6 +252,21 @@ def test_a_full_disk_keeps_the_checkpoint(folder: Path) -> None:
         ("qbe train -o m.onnx sounds --recipe none.toml", "none.toml: No such file"),
         ("qbe train -o m.onnx sounds --device cuda", "--device cuda: not there"),
         ("qbe train -o m.onnx sounds --loss huge", "--loss"),
+        ("qbe train -o m.onnx sounds --recipe pitch=1,room=0.2 --device cpu", "recipe: room: only with --device cuda"),
+        ("qbe train -o m.onnx sounds --rooms sounds", "--rooms: not used: give room a weight"),
+        ("qbe train sounds --audition p --recipe room=1", "--audition: room: made on a GPU"),
+        ("qbe train -o m.onnx sounds --widths 8,16,16", "--widths 8,16,16: must be four numbers from 4 to 1024"),
+        ("qbe train -o m.onnx sounds --widths 8,16,x,32", "--widths 8,16,x,32: must be four"),
+        ("qbe train -o m.onnx sounds --kinds none.tsv", "none.tsv: No such file or directory: --kinds takes a table"),
+        ("qbe train -o m.onnx sounds --kinds one.wav --cache cache", "one.wav: l"),
+        (
+            "printf 'path\tkind\tsource\na.wav\ta\ta' >k; qbe train -o m.onnx sounds --kinds k --cache cache",
+            "k: says not",
+        ),
+        (
+            "qbe train -o m.onnx sounds --kinds k --balance sqrt",
+            "--kinds and --balance: files are drawn by one of them",
+        ),
         ("qbe train -o m.onnx sounds --cache one.wav", "name another folder with --cache"),
         ("qbe train -o nowhere/m.onnx sounds --cache cache --steps 1", "nowhere/m.onnx.training: No such file"),
         ("qbe train -o m.onnx sounds --cache cache --steps 1 --log nowhere/log", "nowhere/log: No such file"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -244,3 +245,45 @@ def test_families_are_alike_and_differ_from_each_other() -> None:
     within = (a - b).abs().mean(1).mean()
     across = (a - b.roll(1, 0)).abs().mean(1).mean()
     assert within < 0.7 * across
+
+
+@pytest.mark.parametrize(
+    ("pitch", "stretch", "shifted"), [(0.3, 0.3, 0.45), (0.5, 0.5, 0.75), (0, 0.4, 0.4), (0.2, 0.6, 0.7), (1, 0.9, 1)]
+)
+def test_pitch_and_stretch_touch_the_shares_that_the_recipe_says(
+    corpus: Corpus, pitch: float, stretch: float, shifted: float
+) -> None:
+    recipe = only(pitch=pitch, stretch=stretch)
+    assert recipe.shifted == pytest.approx(shifted)
+    made = batches(corpus, recipe, count=4000)
+    assert made.shifted == round(4000 * shifted)
+    speed, longer = made._shifts(torch.ones(made.shifted))
+    assert int((speed != 1).sum()) / 4000 == pytest.approx(pitch, abs=0.03)
+    assert int((longer != 1).sum()) / 4000 == pytest.approx(stretch, abs=0.03)
+    semitones = 12 * torch.log2(speed).abs()
+    assert semitones.max() <= 8.001 and longer.max() <= 1.501
+
+
+def test_what_is_mixed_in_has_at_most_so_much_energy(corpus: Corpus) -> None:
+    made = batches(corpus, only(mix=1, anchors=1, max_energy=0.1), count=64)
+    places = made.pool.draw(64, made.generator)
+    sound = made.pool.read(places, WINDOW)
+    spoken = made._plain(places, Places.joined(places, places))
+    other = made._mixed(dataclasses.replace(spoken, sound=torch.cat([sound, sound])))
+    assert isinstance(other, torch.Tensor)
+    share = other.square().sum(1) / torch.cat([sound, sound]).square().sum(1)
+    assert share.max() <= 0.1001
+    assert share.mean() == pytest.approx(0.05, abs=0.01)
+
+
+def test_negatives_are_of_other_files_or_folders(corpus: Corpus) -> None:
+    pool = Pool(corpus, ungrouped(corpus), CPU)
+    for negatives, count in (("files", len(corpus.paths) - 1), ("folders", 3)):  # one file is held out
+        made = Batches(pool, Settings(batch=200, negatives=negatives))  # type: ignore[arg-type]
+        assert len(set(made[0].sources.tolist())) == count
+
+
+def test_without_a_table_the_balance_decides(corpus: Corpus) -> None:
+    for balance in ("duration", "folder"):
+        np.testing.assert_array_equal(ungrouped(corpus, balance).weights(corpus), corpus.weights(balance))  # type: ignore[arg-type]
+    assert [(kind.pitch, kind.background) for kind in ungrouped(corpus).doses()] == [(1.0, 1.0)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 
 import pytest
@@ -9,6 +10,7 @@ import typer
 from conftest import ROOT, loaded
 
 from qbe.cli import app
+from qbe.learn.kinds import KINDS, UNKNOWN
 
 MANUAL, COMPLETIONS = loaded("man/generate.py"), loaded("completions/generate.py")
 
@@ -56,3 +58,11 @@ def test_the_examples_of_the_help_stand_in_the_manual(command: str) -> None:
     """Where a test runs them."""
     _, _, examples = MANUAL.page(command).read_text().partition(".SH EXAMPLES\n.nf\n")
     assert set(MANUAL.subcommands()[command].epilog.splitlines()) <= set(examples.splitlines())
+
+
+def test_the_manual_has_the_kinds_as_they_are() -> None:
+    page = MANUAL.page("train").read_text()
+    known = {**KINDS, "(other)": UNKNOWN}
+    lines = [f"{name}\t{kind.share:g}\t{kind.pitch:g}\t{kind.background:g}" for name, kind in known.items()]
+    assert sorted(re.findall(r"^\S+(?:\t[\d.]+){3}$", page, flags=re.M)) == sorted(lines)
+    assert [name for name, kind in KINDS.items() if kind.surrounds] == ["environment", "machines"]
