@@ -34,7 +34,9 @@ class Materials:
         return self.kinds.grouping(corpus) if self.kinds else ungrouped(corpus, balance)
 
     def keep(self, folder: Path) -> None:
-        """Put all into the folder of a training, so that it goes on with the same."""
+        """Put all into the folder of a training, and nothing else, so that it goes on with the same."""
+        for name in (KINDS, ROOMS):  # of a training that was killed before its first checkpoint
+            (folder / name).unlink(missing_ok=True)
         if self.kinds:
             (folder / KINDS).write_bytes(self.kinds.content)
         if self.rooms:

@@ -138,6 +138,8 @@ class Session:
             "minutes_done": round(training.seconds / 60, 1),
             "hours": round(self.triplets.corpus.hours, 3),
         }
+        if settings.kinds:  # they decided what was drawn
+            del parameters["balance"]
         names = {"name": parameters.pop("name"), "licence": parameters.pop("licence")}
         quality = export(
             network,

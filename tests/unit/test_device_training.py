@@ -20,6 +20,7 @@ from qbe.learn.averaging import Average
 from qbe.learn.batches import Batches
 from qbe.learn.corpus import Corpus, write_corpus
 from qbe.learn.device_training import DeviceTraining
+from qbe.learn.devices import enough_memory
 from qbe.learn.kinds import Grouping, read_kinds, ungrouped
 from qbe.learn.materials import Materials
 from qbe.learn.network import Network
@@ -173,6 +174,7 @@ def test_a_session_from_sounds_to_a_model_that_says_how_it_was_made(
     made = json.loads(metadata["training"])
     assert (made["averaged"], made["widths"], made["kinds"], made["rooms"]) == (True, list(SMALL), "kinds.tsv", "rooms")
     assert made["recipe"]["room"] == 0.3
+    assert "balance" not in made
     assert json.loads(metadata["filterbank"])["encoder_widths"] == list(SMALL)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.onnx", "p.svg"]
 
@@ -215,6 +217,19 @@ def test_what_is_no_table_of_kinds(tmp_path: Path, content: bytes, message: str)
     (tmp_path / "kinds.tsv").write_bytes(content)
     with pytest.raises(TrainingError, match=message):
         read_kinds(tmp_path / "kinds.tsv")
+
+
+def test_only_what_a_training_uses_is_kept(tmp_path: Path) -> None:
+    materials(tmp_path).keep(tmp_path)
+    kept = Materials.kept(tmp_path)
+    assert kept.kinds and len(kept.rooms) == 1
+    Materials().keep(tmp_path)
+    assert Materials.kept(tmp_path) == Materials()
+
+
+def test_a_gpu_that_is_too_small_is_told_in_one_line() -> None:
+    with pytest.raises(TrainingError, match=r"too little memory .* a smaller --batch"), enough_memory():
+        raise torch.OutOfMemoryError
 
 
 def test_rooms_that_are_none(tmp_path: Path) -> None:
