@@ -186,7 +186,7 @@ def _settings(given: dict[str, Any], steps: int | None, minutes: float | None) -
     if "widths" in choices:
         choices["widths"] = _widths(choices["widths"])
     for option in {"kinds", "rooms"} & choices.keys():
-        choices[option] = display(bytes(Path(choices[option].name)))
+        choices[option] = display(os.fsencode(choices[option].resolve().name))
     return Settings(steps=steps, minutes=minutes, **choices)
 
 
