@@ -14,7 +14,8 @@ from qbe.learn.settings import WIDTHS
 BLOCK_COMPONENTS, PROJECTION_COMPONENTS = 96, 32
 DIMENSION = BLOCK_COMPONENTS + PROJECTION_COMPONENTS
 HIDDEN, PROJECTED = 512, 128  # units of the projection
-SUMMARISED = 3  # blocks, from the last one on, that the embedding is made of
+OF_PROJECTION = 0.8  # how long its part of the embedding is, of the blocks' part
+SUMMARISED = 2  # blocks, from the last one on, that the embedding is made of
 
 
 class BasicBlock(nn.Module):
@@ -41,7 +42,7 @@ class Encoder(nn.Module):
     """A small ResNet over the scalogram: [B, 1, F, T] in dB -> [B, DIMENSION], unit norm.
 
     It learns by `projected`, which forgets whatever the loss asks it to. Other questions are better answered by what
-    lies before that (Chen et al., arXiv 2002.05709). The embedding has both, in equal parts: principal components of
+    lies before that (Chen et al., arXiv 2002.05709). The embedding has both, more of the latter: components of
     the last blocks' maximum and deviation over time, and of `projected`, found when training is over.
     """
 
@@ -91,7 +92,9 @@ class Encoder(nn.Module):
 
     def forward(self, decibels: Tensor) -> Tensor:
         blocks, projected = self.features(decibels)
-        return _unit(torch.cat([_unit(self.of_blocks(blocks)), _unit(self.of_projection(projected))], 1))
+        return _unit(
+            torch.cat([_unit(self.of_blocks(blocks)), OF_PROJECTION * _unit(self.of_projection(projected))], 1)
+        )
 
 
 def _unit(vectors: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ from qbe.streams.records import Audio, Segment
 from qbe.support.errors import TrainingError
 
 REAL_SOUNDS = 512  # that an exported model is checked on
-FITTED = 8192  # that the embedding's components are found on
+FITTED = 8192  # pairs that the embedding's components are found on
 FEWEST = 256
 PICTURED_BATCHES = 8
 
@@ -130,7 +130,7 @@ class Session:
         """
         training, settings = self.training, self.training.settings
         distances = self._distances() if plot else None
-        network = training.finish(self._sounds(FITTED, seed=1))
+        network = training.finish(*self._pairs(FITTED, seed=1))
         parameters = {
             **dataclasses.asdict(settings),
             "averaged": training.averaged,
@@ -172,9 +172,15 @@ class Session:
 
     def _sounds(self, count: int, seed: int) -> Audio:
         """Segments from anywhere in the sounds, float32 [count, WINDOW]; fewer where there are fewer, but some."""
+        return self._pairs(count, seed)[0]
+
+    def _pairs(self, count: int, seed: int) -> tuple[Audio, Audio]:
+        """The same, and for each another that counts as the same."""
         count = min(count, max(FEWEST, len(self.triplets.corpus.audio) // WINDOW))
-        rng = np.random.default_rng(seed)
-        return np.stack([self.triplets.read(self.triplets.place(rng)) for _ in range(count)])
+        rng, triplets = np.random.default_rng(seed), self.triplets
+        places = [triplets.place(rng) for _ in range(count)]
+        others = [triplets.same(rng, place) for place in places]
+        return np.stack([triplets.read(place) for place in places]), np.stack([triplets.read(p) for p in others])
 
     def _distances(self) -> Distances:
         """What the network makes of batches that it has not learned from."""

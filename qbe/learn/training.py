@@ -137,11 +137,11 @@ class Learner(ABC):
         if self.held_out and (self.step % RECALL_STEPS == 0 or self.step == self.settings.steps):
             self.history.recall.append((self.step, self.recall(self.held_out)))
 
-    def finish(self, sounds: Audio) -> Network:
-        """The network for use, on the CPU, its components fitted on segments of sound, float32 [n, WINDOW]."""
+    def finish(self, sounds: Audio, others: Audio) -> Network:
+        """The network for use, on the CPU, its components fitted on pairs of segments, float32 [n, WINDOW] each."""
         network = self.used.eval()
         with exact_convolutions():
-            fit_components(network, sounds)
+            fit_components(network, sounds, others)
         return network.to("cpu")
 
 

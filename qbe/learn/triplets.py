@@ -88,7 +88,19 @@ class Triplets(Dataset[Batch]):
     def place(self, rng: np.random.Generator) -> Place:
         """Anywhere in the sounds to learn from."""
         run = int(np.searchsorted(self.chances, rng.random() * self.chances[-1], side="right"))
+        return self._anywhere(rng, run)
+
+    def same(self, rng: np.random.Generator, place: Place) -> Place:
+        """One that counts as the same: in a file beside it, or where there is none, near it."""
+        run = self.neighbours.draw(rng, place.run)
+        return self._near(rng, place) if run is None else self._anywhere(rng, run)
+
+    def _anywhere(self, rng: np.random.Generator, run: int) -> Place:
         return Place(run, int(rng.integers(self._last(run) + 1)))
+
+    def _near(self, rng: np.random.Generator, place: Place) -> Place:
+        low, high = max(0, place.start - self.reach), min(self._last(place.run), place.start + self.reach)
+        return Place(place.run, int(rng.integers(low, high + 1)))
 
     def _last(self, run: int) -> int:
         """As when a file is cut for searching, the last window holds at least half a window of sound."""
@@ -99,10 +111,9 @@ class Triplets(Dataset[Batch]):
         anchor, mixed_in = self.place(rng), self.place(rng)
         changes, positive = choose(rng, self.settings.recipe), anchor
         if "neighbour" in changes and (run := self.neighbours.draw(rng, anchor.run)) is not None:
-            positive = Place(run, int(rng.integers(self._last(run) + 1)))
+            positive = self._anywhere(rng, run)
         elif any(change in ELSEWHERE for change in changes):
-            low, high = max(0, anchor.start - self.reach), min(self._last(anchor.run), anchor.start + self.reach)
-            positive = Place(anchor.run, int(rng.integers(low, high + 1)))
+            positive = self._near(rng, anchor)
         deformations = [change for change in changes if change not in ELSEWHERE]
         if positive == anchor and not deformations:  # a short sound: it is no positive of itself
             deformations = choose(rng, self.settings.recipe, DEFORMATIONS)
