@@ -1,8 +1,8 @@
 """The embedding's last step: components of what the network computes of the sounds it has learned from.
 
-Principal components, but of numbers that were made smaller in the directions in which two places of one file, or of two
-files side by side, differ: what changes there is not what a sound is. With classes in the place of pairs this is known as
-within-class covariance normalisation (Hatch, Kajarekar and Stolcke, Interspeech 2006); pairs need no labels.
+Principal components, but of numbers that were made smaller in the directions in which two places of one file, or two
+files side by side, differ: what changes there is not what a sound is. With classes in the place of pairs this is known
+as within-class covariance normalisation (Hatch, Kajarekar and Stolcke, Interspeech 2006); pairs need no labels.
 """
 
 from __future__ import annotations
