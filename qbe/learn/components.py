@@ -84,4 +84,5 @@ def _directions(z: Tensor) -> Tensor:
 def _power(matrix: Tensor, exponent: float) -> Tensor:
     """Of a symmetric matrix with positive eigenvalues."""
     values, vectors = torch.linalg.eigh(matrix)
-    return (vectors * values**exponent) @ vectors.T
+    power: Tensor = (vectors * values**exponent) @ vectors.T
+    return power

@@ -151,7 +151,7 @@ OPTIONS = {
     "--start 0.5 --duration 1": {"start": 0.5, "duration": 1.0},
     "--exact --unique": {"exact": True, "unique": True},
     "--recall 0.9": {"recall": 0.9},
-    "--candidates 20 --min-score 0.2": {"candidates": 20, "min_score": 0.2},
+    "--candidates 20 --min-score 0": {"candidates": 20, "min_score": 0.0},
 }
 
 
@@ -184,7 +184,7 @@ def test_embeddings_and_open_files_are_queries_too() -> None:
     with open("query.wav", "rb") as file:
         assert library.search(file) == expected
     other = qbe.Embeddings(np.eye(1, 128, dtype=np.float32), np.zeros(1), np.ones(1), "ab" * 32)
-    with pytest.raises(qbe.ModelError, match="was built with model qbe-3"):
+    with pytest.raises(qbe.ModelError, match="was built with model qbe-4"):
         library.search(other)
 
 
@@ -198,7 +198,7 @@ def test_what_a_library_holds() -> None:
     library = qbe.open_library("cli.idx")
     files = library.files()
     assert len(library) == len(files) == library.facts()["files"]
-    assert library.model == library.about.name == "qbe-3"
+    assert library.model == library.about.name == "qbe-4"
     for file in files:
         assert file.size == Path(file.path).stat().st_size
         assert file.mtime == pytest.approx(Path(file.path).stat().st_mtime)

@@ -92,7 +92,7 @@ def initialisers(model: bytes) -> dict[str, str]:
 def test_int8_makes_the_encoder_small_and_leaves_the_filter_bank(network: Network, model: Path, tmp_path: Path) -> None:
     export(network, str(tmp_path / "i.onnx"), name="i", licence="", training={}, sounds=real_sounds(), int8=True)
     small = (tmp_path / "i.onnx").read_bytes()
-    assert len(small) < 0.4 * model.stat().st_size
+    assert len(small) < 0.45 * model.stat().st_size  # convolutions a quarter, what follows them a half
     whole = initialisers(model.read_bytes())
     bank = {name for name in whole if name.startswith("filterbank.")}
     assert bank
