@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from qbe.support.errors import ModelError as ModelError
     from qbe.support.errors import QbeError as QbeError
     from qbe.support.errors import StreamError as StreamError
+    from qbe.support.errors import TaskError as TaskError
+    from qbe.support.errors import TrainingError as TrainingError
     from qbe.support.errors import UsageError as UsageError
 
 __version__ = "0.1.0"
@@ -45,7 +47,16 @@ _MODULES = {
     "qbe.library": ("Library", "LibraryFile", "Result", "open_library"),
     "qbe.streams.files": ("read_stream", "write_stream"),
     "qbe.streams.records": ("Embedding", "File", "Header", "Segment"),
-    "qbe.support.errors": ("AudioError", "LibraryError", "ModelError", "QbeError", "StreamError", "UsageError"),
+    "qbe.support.errors": (
+        "AudioError",
+        "LibraryError",
+        "ModelError",
+        "QbeError",
+        "StreamError",
+        "TaskError",
+        "TrainingError",
+        "UsageError",
+    ),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = sorted(_HOMES)
