@@ -57,15 +57,6 @@ def test_an_average_follows_what_rises_evenly_at_a_distance() -> None:
     assert_all(averaged_after(60, 0.6, float), 60 - 0.6 / 0.4)
 
 
-def test_without_an_update_the_average_is_the_network_and_stays_it() -> None:
-    network = Network(widths=SMALL)
-    average = Average(network)
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    set_to(network, 7.0)
-    for name, value in average.network.state_dict().items():
-        assert torch.equal(value, before[name]), name
-
-
 def test_an_average_learns_nothing_and_counts_no_batches() -> None:
     network = Network(widths=SMALL).train()
     average = Average(network)

@@ -25,7 +25,6 @@ from qbe.learn.channels import (
     chosen,
     draw_band,
     made_rooms,
-    random,
 )
 
 CPU = torch.device("cpu")
@@ -92,14 +91,6 @@ def test_each_is_chosen_by_its_own_chance() -> None:
     share = chosen(20_000, chance, generator()).reshape(5000, 4).float().mean(0)
     assert share[0] == 0 and share[3] == 1
     assert share[1:3].tolist() == pytest.approx([0.1, 0.5], abs=0.03)
-
-
-@given(st.floats(-100, 100), st.floats(0.01, 100), st.integers(0, 1000))
-@settings(deadline=None, max_examples=20)
-def test_numbers_are_drawn_evenly_from_all_of_an_interval(low: float, width: float, seed: int) -> None:
-    share = (random(4000, low, low + width, generator(seed)).double().numpy() - low) / width
-    assert share.min() > -0.01 and share.max() < 1.01
-    assert np.quantile(share, [0.25, 0.5, 0.75]) == pytest.approx([0.25, 0.5, 0.75], abs=0.05)
 
 
 def responses(recorded: list[NDArray[np.float32]]) -> NDArray[np.float32]:
