@@ -103,9 +103,13 @@ def test_the_longest_end_of_a_path_counts_in_whole_names(named: Corpus, newline:
     assert grouped(named, rows[::-1], newline) == grouped(named, rows, newline), "the order of lines does not count"
 
 
-def test_a_folder_of_the_table_says_nothing_of_a_shorter_path(named: Corpus) -> None:
-    rows = [b"%s\tdrums\ts" % path for path in named.paths if path != b"b/c.wav"]
-    with pytest.raises(TrainingError, match=r"^t.tsv: says nothing of b/c.wav: add a line$"):
+@pytest.mark.parametrize("lacking", [b"b/c.wav", b"z/bc.wav"])
+def test_neither_a_longer_path_nor_a_part_of_a_name_is_an_end(named: Corpus, lacking: bytes) -> None:
+    """b/c.wav is not x/a/b/c.wav, and bc.wav does not end in c.wav."""
+    rows = [b"%s\tdrums\ts" % path for path in named.paths if path != lacking]
+    if lacking == b"z/bc.wav":
+        rows.append(b"c.wav\tdrums\ts")
+    with pytest.raises(TrainingError, match=rf"^t.tsv: says nothing of {lacking.decode()}: add a line$"):
         grouped(named, rows)
 
 
