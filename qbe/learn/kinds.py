@@ -151,4 +151,5 @@ def _rows(name: str, content: bytes) -> Iterator[tuple[bytes, tuple[str, str]]]:
                 raise TrainingError(f"{name}: line {lines.line_num}: must have a path, a kind and a source")
             yield row["path"].encode("utf-8", "surrogateescape"), (row["kind"], row["source"])
     except csv.Error as error:
-        raise TrainingError(f"{name}: line {lines.line_num}: {error}") from None
+        # The dictionary reader still stands at the line before.
+        raise TrainingError(f"{name}: line {lines.reader.line_num}: {error}") from None

@@ -97,14 +97,17 @@ class Pool:
         return (self.length[run] - WINDOW // 2).clamp_min(0)
 
     def _runs(self, chances: Tensor, count: int, generator: Generator) -> Tensor:
-        return torch.searchsorted(chances, self._uniform(count, generator), right=True).clamp_max(len(chances) - 1)
+        return torch.searchsorted(chances, self._uniform(count, generator), right=True)
 
     def _uniform(self, count: int, generator: Generator) -> Tensor:
         return torch.rand(count, generator=generator, device=self.device, dtype=torch.float64)
 
 
 def _cumulative(weights: NDArray[np.float64], device: torch.device) -> Tensor:
-    return torch.tensor(np.cumsum(weights / weights.sum()), device=device)
+    """Runs up to and with each, as a share of all: 1 from the last one on that has a weight, whatever is rounded."""
+    chances = np.cumsum(weights / weights.sum())
+    chances[chances == chances[-1]] = 1.0
+    return torch.tensor(chances, device=device)
 
 
 def neighbouring_runs(corpus: Corpus, weights: NDArray[np.float64]) -> NDArray[np.int64]:
