@@ -93,6 +93,7 @@ def array_blocks(
         )
     if not MIN_RATE <= rate <= MAX_RATE:
         raise AudioError(f"sample rate {rate:g} Hz is not between {MIN_RATE} and {MAX_RATE} Hz")
+    _check_part("samples", start, duration)
     first = round(start * rate)
     part = samples[first : None if duration is None else first + round(duration * rate)]
     if not len(part):
@@ -156,9 +157,7 @@ def read_frames(
     sound: soundfile.SoundFile, name: str, *, start: float = 0.0, duration: float | None = None
 ) -> Iterator[Audio]:
     """Decode an open sound as it is: blocks of float32 [n, channels]. Raises as `read_blocks`; `name` is for that."""
-    for what, seconds in (("start", start), ("duration", duration or 0.0)):
-        if not 0 <= seconds <= LONGEST:
-            raise AudioError(f"{name}: {what} {seconds:g} is not a number of seconds, 0 or more")
+    _check_part(name, start, duration)
     rate, expected = sound.samplerate, _promised_frames(sound)
     first = round(start * rate)
     if first >= expected > 0 and first > 0:
@@ -184,6 +183,12 @@ def read_frames(
         raise AudioError(f"{name}: ends at {position / rate:.3f} s in the middle of a page; truncated?")
     if position == 0:
         raise AudioError(f"{name}: holds no samples")
+
+
+def _check_part(name: str, start: float, duration: float | None) -> None:
+    for what, seconds in (("start", start), ("duration", duration or 0.0)):
+        if not 0 <= seconds <= LONGEST:
+            raise AudioError(f"{name}: {what} {seconds:g} is not a number of seconds, 0 or more")
 
 
 def _ends_within_a_page(source: bytes | BinaryIO) -> bool:

@@ -24,10 +24,9 @@ def window_hop(seconds: float | None, sample_rate: int, window: int) -> int:
     """The hop in samples. UsageError where windows would leave gaps or stand still."""
     if seconds is None:
         return window // 2
-    hop = round(seconds * sample_rate)
-    if not 0 < hop <= window:
+    if not 0.5 < seconds * sample_rate < window + 0.5:
         raise UsageError(f"--hop {seconds:g}: must be over 0 and at most the window, {window / sample_rate:g} s")
-    return hop
+    return round(seconds * sample_rate)
 
 
 def cut(

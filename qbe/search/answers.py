@@ -36,6 +36,10 @@ class Wanted:
     inside: Sequence[bytes] = ()
     include_self: bool = False
 
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise UsageError(f"-k {self.k}: must be 1 or more")
+
     def admitting(self, query: Query) -> Filter:
         """Which files may answer a query."""
         return Filter(tuple(self.inside), () if self.include_self else query.files)
@@ -47,6 +51,8 @@ def effort(candidates: int | None, recall: float | None, exact: bool) -> Effort:
         raise UsageError(
             "--candidates, --recall and --exact (also --in) each say how many segments are scored: give one of them"
         )
+    if candidates is not None and candidates < 1:
+        raise UsageError(f"--candidates {candidates}: must be 1 or more")
     if recall is not None and not 0 < recall <= 1:
         raise UsageError(f"--recall {recall:g}: must be over 0 and at most 1")
     if exact:

@@ -18,6 +18,6 @@ def same_file(path: bytes, other: bytes) -> bool:
     """Whether two names mean one file: the same bytes, or one file on disk under both."""
     if path == other:
         return True
-    with suppress(OSError):
+    with suppress(OSError, ValueError):  # a name with a NUL in it is no file's
         return os.path.samefile(path, other)
     return False

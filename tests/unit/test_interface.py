@@ -314,3 +314,23 @@ def test_a_stream_file_that_is_cut_gives_what_it_has_and_says_so() -> None:
     assert found[0] == []
     assert found[-1] == [0, 1, 2, 3]  # only its end is missing
     assert all(got == list(range(len(got))) for got in found)
+
+
+@pytest.mark.parametrize(
+    "part", [{"start": -1.0}, {"duration": -0.5}, {"start": float("nan")}, {"start": float("inf")}], ids=str
+)
+def test_a_part_that_is_none(part: dict[str, float]) -> None:
+    with pytest.raises(qbe.AudioError, match="is not a number of seconds, 0 or more"):
+        qbe.embed(noise(1, rate=RATE), sample_rate=RATE, **part)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("hop", [float("nan"), float("inf")])
+def test_a_hop_that_is_no_number(hop: float) -> None:
+    with pytest.raises(qbe.UsageError, match="--hop"):
+        qbe.embed(noise(1, rate=RATE), sample_rate=RATE, hop=hop)
+
+
+@pytest.mark.parametrize("options", [{"k": 0}, {"k": -1}, {"k": 0, "segments": True}, {"candidates": 0}], ids=str)
+def test_no_results_are_not_searched_for(library: qbe.Library, options: dict[str, Any]) -> None:
+    with pytest.raises(qbe.UsageError, match="must be 1 or more"):
+        library.search(noise(1, rate=RATE), sample_rate=RATE, **options)

@@ -104,3 +104,9 @@ def test_bytes_that_are_no_text_name_a_file(file: bytes) -> None:
     os.link(file, file + b"\xff")
     assert same_file(file + b"\xff", file)
     assert not same_file(file + b"\xfe", file)
+
+
+def test_a_name_with_a_nul_is_no_file_s(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"")
+    assert not same_file(b"a\0b", os.fsencode(tmp_path / "x"))
+    assert same_file(b"a\0b", b"a\0b")
