@@ -58,8 +58,9 @@ def components(x: Tensor, y: Tensor, count: int) -> tuple[Tensor, Tensor]:
     mean, scale = x.mean(0), x.std(0)
     used = scale > 1e-2 * scale.max()  # a unit that hardly answers would be noise
     scale = torch.where(used, scale, torch.inf)
-    kept = _directions((x - mean) / scale)
-    z, d = ((x - mean) / scale) @ kept, ((x - y) / scale) @ kept
+    standard = (x - mean) / scale
+    kept = _directions(standard)
+    z, d = standard @ kept, ((x - y) / scale) @ kept
     total, within = z.T @ z / len(z), d.T @ d / (2 * len(d))
     within += LEAST_WITHIN * total.diagonal().mean() * torch.eye(len(within), device=x.device)
     smaller = _power(within, -WITHIN)

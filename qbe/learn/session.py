@@ -27,7 +27,7 @@ from qbe.learn.pool import Pool
 from qbe.learn.progress import Progress
 from qbe.learn.settings import Settings
 from qbe.learn.training import Learner, Training, load_checkpoint
-from qbe.learn.triplets import HeldOut, Triplets
+from qbe.learn.triplets import HeldOut, Place, Triplets
 from qbe.streams.records import Audio, Segment
 from qbe.support.errors import TrainingError
 
@@ -172,15 +172,20 @@ class Session:
 
     def _sounds(self, count: int, seed: int) -> Audio:
         """Segments from anywhere in the sounds, float32 [count, WINDOW]; fewer where there are fewer, but some."""
-        return self._pairs(count, seed)[0]
+        return self._read(self._places(count, np.random.default_rng(seed)))
 
     def _pairs(self, count: int, seed: int) -> tuple[Audio, Audio]:
         """The same, and for each another that counts as the same."""
+        rng = np.random.default_rng(seed)
+        places = self._places(count, rng)
+        return self._read(places), self._read([self.triplets.same(rng, place) for place in places])
+
+    def _places(self, count: int, rng: np.random.Generator) -> list[Place]:
         count = min(count, max(FEWEST, len(self.triplets.corpus.audio) // WINDOW))
-        rng, triplets = np.random.default_rng(seed), self.triplets
-        places = [triplets.place(rng) for _ in range(count)]
-        others = [triplets.same(rng, place) for place in places]
-        return np.stack([triplets.read(place) for place in places]), np.stack([triplets.read(p) for p in others])
+        return [self.triplets.place(rng) for _ in range(count)]
+
+    def _read(self, places: list[Place]) -> Audio:
+        return np.stack([self.triplets.read(place) for place in places])
 
     def _distances(self) -> Distances:
         """What the network makes of batches that it has not learned from."""
