@@ -42,8 +42,8 @@ _qbe() {
                 *) ;;
             esac ;;
         deform)
-            options='--pitch --stretch --noise --mix --gain --eq --near --random --seed -o --output --limit --files-from -0 --null -q --quiet --help'
-            valued=' --pitch --stretch --noise --mix --gain --eq --near --seed -o --output --files-from '
+            options='--pitch --stretch --noise --mix --gain --eq --near --random --seed -o --output --start --duration --limit --files-from -0 --null -q --quiet --help'
+            valued=' --pitch --stretch --noise --mix --gain --eq --near --seed -o --output --start --duration --files-from '
             arguments='audio'
             case $before in
                 --pitch) kind='none' ;;
@@ -55,6 +55,8 @@ _qbe() {
                 --near) kind='none' ;;
                 --seed) kind='none' ;;
                 -o|--output) kind='any' ;;
+                --start) kind='none' ;;
+                --duration) kind='none' ;;
                 --files-from) kind='any' ;;
                 *) ;;
             esac ;;

@@ -36,6 +36,7 @@ class Deformed:
 class Audition:
     """One chain for many sounds.
 
+    start, duration : the part of each that is taken, seconds; None: to its end
     limit : cut peaks over full scale
     report, warn : told of every sound that fails, and of peaks over full scale
     tell : told what is done to each sound, or None
@@ -43,6 +44,8 @@ class Audition:
 
     steps: list[Step]
     seed: int
+    start: float
+    duration: float | None
     limit: bool
     report: OnError
     warn: Callable[[str], None]
@@ -53,7 +56,7 @@ class Audition:
             on_turn(index)
             path = source if isinstance(source, bytes) else b"-"
             try:
-                sound = open_sound(source)
+                sound = open_sound(source, self.start, self.duration)
             except AudioError as error:
                 self.report(error)
                 continue
@@ -117,6 +120,7 @@ class Audition:
     def _name(self, item: Deformed, folder: bytes, taken: set[bytes]) -> bytes:
         """In the folder: the sound's name and what was done to it. Of a.wav and a.mp3, the second keeps its ending."""
         name = os.path.basename(item.path)
-        done = os.fsencode("." + describe(item.deformations).replace(" ", ".").replace("/", "_") + ".wav")
+        changes = ["", *describe(item.deformations).replace("/", "_").split()]
+        done = os.fsencode(".".join(changes) + ".wav")
         path = os.path.join(folder, name.rpartition(b".")[0] or name) + done
         return os.path.join(folder, name) + done if path in taken else path

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 
-from qbe.audio.sound import Sound, open_sound, part
+from qbe.audio.sound import Sound, open_sound
 from qbe.audio.writing import write_wav
 from qbe.support.errors import UsageError
 
@@ -36,7 +36,7 @@ def player() -> list[str]:
 
 def play_file(path: bytes, start: float) -> None:
     """Play PLAY_SECONDS of a sound file from `start` (seconds) on. AudioError where it cannot be read."""
-    play(part(open_sound(path), start, PLAY_SECONDS))
+    play(open_sound(path, start, PLAY_SECONDS))
 
 
 def play(sound: Sound) -> None:

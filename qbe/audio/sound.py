@@ -39,8 +39,8 @@ def from_samples(samples: Audio, sample_rate: int) -> Sound:
     return Sound(sample_rate, samples.shape[1], len(samples), lambda: iter([samples]))
 
 
-def open_sound(source: bytes | BinaryIO) -> Sound:
-    """A sound file (a name, or an open seekable file) at its own rate and channels.
+def open_sound(source: bytes | BinaryIO, start: float = 0.0, duration: float | None = None) -> Sound:
+    """A sound file (a name, or an open seekable file) at its own rate and channels, or a part of it (seconds).
 
     It is decoded once before anything is done with it, so that its length is known to the frame (headers of compressed
     files may be a little off) and a broken file raises AudioError here.
@@ -50,7 +50,7 @@ def open_sound(source: bytes | BinaryIO) -> Sound:
         if not isinstance(source, bytes):
             source.seek(0)
         with open_file(source) as sound:
-            yield from read_frames(sound, source_name(source))
+            yield from read_frames(sound, source_name(source), start=start, duration=duration)
 
     with open_file(source) as sound:
         rate, channels = sound.samplerate, sound.channels

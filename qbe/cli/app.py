@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from qbe.cli.help import Command, Group
+from qbe.cli.times import length, seconds
 
 app = typer.Typer(
     name="qbe",
@@ -56,6 +57,12 @@ NullNames = Annotated[bool, typer.Option("-0", "--null", help="Names in --files-
 NullLines = Annotated[bool, typer.Option("-0", "--null", help="End output lines with NUL, not newline.")]
 Hop = Annotated[
     float | None, typer.Option(metavar="SECONDS", help="From one window to the next.  [default: half a window]")
+]
+Start = Annotated[
+    float, typer.Option(metavar="TIME", parser=seconds, help="Where the part to take begins: 90.5, 1:30.5.")
+]
+Duration = Annotated[
+    float | None, typer.Option(metavar="TIME", parser=length, help="How long it is.  [default: to the end]")
 ]
 KeepSilence = Annotated[bool, typer.Option("--keep-silence", help="Keep windows of digital silence.")]
 Model = Annotated[str | None, typer.Option(metavar="FILE", help="ONNX model.  [default: the one in the package]")]

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qbe.cli.app import FilesFrom, Inputs, NullNames, Quiet, command
+from qbe.cli.app import Duration, FilesFrom, Inputs, NullNames, Quiet, Start, command
 from qbe.cli.help import Command
 from qbe.cli.inputs import sound_files, stdin, whole_stdin
 from qbe.cli.outputs import Report, is_terminal, say, stdout_stream
 from qbe.cli.progress import heard, progress
+from qbe.support.errors import UsageError
 
 if TYPE_CHECKING:
     from qbe.audio.chain import Step, Tell
@@ -57,6 +58,8 @@ def deform(
     output: Annotated[
         str | None, typer.Option("-o", "--output", metavar="FILE|FOLDER", help="Write there, not to stdout.")
     ] = None,
+    start: Start = 0.0,
+    duration: Duration = None,
     limit: Annotated[bool, typer.Option("--limit", help="Cut peaks over full scale.")] = False,
     files_from: FilesFrom = None,
     null: NullNames = False,
@@ -77,9 +80,11 @@ def deform(
     if not (inputs or files_from):
         source: Any = stdin()
         if is_stream(source.peek(1)):
+            if start or duration is not None:
+                raise UsageError("--start and --duration pick a part of a sound; standard input holds a stream")
             return _stream(source, steps, seed, tell)
         paths = [io.BytesIO(whole_stdin())]
-    audition = Audition(steps, seed, limit=limit, report=report, warn=say, tell=tell)
+    audition = Audition(steps, seed, start, duration, limit=limit, report=report, warn=say, tell=tell)
     if output is not None:
         began = time.monotonic()
         with progress("deform", len(paths), quiet=quiet) as update:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from qbe.cli.outputs import say
-from qbe.cli.tables import clock
+from qbe.cli.times import clock
 
 if TYPE_CHECKING:
     from rich.progress import Progress

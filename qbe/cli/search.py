@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qbe.cli.app import Json, Model, NullLines, Quiet, Verbose, command
+from qbe.cli.app import Duration, Json, Model, NullLines, Quiet, Start, Verbose, command
 from qbe.cli.inputs import whole_stdin
 from qbe.cli.outputs import Output, Report
 from qbe.cli.progress import progress
-from qbe.cli.tables import bar, clock
+from qbe.cli.tables import bar
+from qbe.cli.times import clock
 from qbe.support.errors import QbeError, UsageError, display
 
 if TYPE_CHECKING:
@@ -49,10 +50,8 @@ def search(
     ] = None,
     unique: Annotated[bool, typer.Option("--unique", help="Show near-identical results once.")] = False,
     segments: Annotated[bool, typer.Option("--segments", help="Single segments instead of files.")] = False,
-    start: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Where the part to search for begins.")] = 0.0,
-    duration: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="How long it is.  [default: to the end]")
-    ] = None,
+    start: Start = 0.0,
+    duration: Duration = None,
     candidates: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Segments to score for each of the query's.")
     ] = None,
@@ -75,8 +74,6 @@ def search(
     from qbe.library import open_library
     from qbe.search.answers import Wanted, effort
 
-    if duration is not None and duration <= 0:
-        raise UsageError(f"--duration {duration:g}: must be over 0 seconds")
     if bool(queries) == bool(like):
         raise UsageError("name the sounds to search for: either as queries, each by itself, or with --like, as one")
     if (unlike and not like) or (like and (start or duration is not None)):

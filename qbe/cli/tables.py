@@ -69,10 +69,3 @@ def bar(share: float) -> dict[str, str]:
         return {}
     full = "█" if sys.stdout.encoding.lower().startswith("utf") else "#"
     return {"": full * round(BAR * min(1.0, max(0.0, share)))}
-
-
-def clock(seconds: float) -> str:
-    """Seconds as a person reads them: 0:01.5, 12:03.0, 1:00:00.0."""
-    minutes, rest = divmod(round(seconds * 10), 600)
-    hours, minutes = divmod(minutes, 60)
-    return (f"{hours}:{minutes:02d}" if hours else f"{minutes}") + f":{rest / 10:04.1f}"

@@ -18,7 +18,7 @@ from qbe.cli.app import FilesFrom, Inputs, NullNames, Quiet, command
 from qbe.cli.inputs import sound_files, stdin
 from qbe.cli.outputs import Output, Report, say
 from qbe.cli.progress import progress, watched
-from qbe.cli.tables import clock
+from qbe.cli.times import clock
 from qbe.support.errors import UsageError, display
 
 if TYPE_CHECKING:

@@ -43,6 +43,22 @@ def test_nothing_to_do_changes_nothing(folder: Path) -> None:
     np.testing.assert_array_equal(samples, soundfile.read(folder / "a.flac")[0])
 
 
+def test_a_part_of_each_sound(folder: Path) -> None:
+    done = sh("qbe deform --start 0:00.5 --duration 0:00:01.25 a.flac | cat", folder)
+    samples, _ = wav(done.stdout)
+    np.testing.assert_array_equal(samples, soundfile.read(folder / "a.flac")[0][24_000:84_000])
+    assert sh("qbe deform --start 0.75 --stretch 2 a.flac b.wav -o parts/", folder).returncode == 0
+    lengths = {path.name: soundfile.info(path).duration for path in (folder / "parts").iterdir()}
+    assert lengths == {"a.stretch2.wav": pytest.approx(2.5), "b.stretch2.wav": pytest.approx(0.5)}
+
+
+def test_a_part_that_one_of_the_sounds_does_not_have(folder: Path) -> None:
+    done = sh("qbe deform --start 1.5 a.flac b.wav -o parts/", folder)
+    assert (done.returncode, len(said(done))) == (2, 1)
+    assert "b.wav: start 1.5 s lies beyond the end at 1.000 s" in said(done)[0]
+    assert [path.name for path in (folder / "parts").iterdir()] == ["a.wav"]
+
+
 def test_order_of_different_options(folder: Path) -> None:
     one = sh("qbe deform --stretch 2 --near 0 b.wav | cat", folder)
     two = sh("qbe deform --near=0 --stretch=2 b.wav | cat", folder)

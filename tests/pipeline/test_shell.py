@@ -88,6 +88,7 @@ def test_a_part_of_a_query(folder: Path) -> None:
     write_sound(folder / "both.wav", both, subtype="FLOAT")
     write_sound(folder / "second.wav", both[48_000 : 48_000 + 32_000], subtype="FLOAT")
     part = sh("qbe search lib.idx both.wav --start 3 --duration 2", folder)
+    assert sh("qbe search lib.idx both.wav --start 0:03.0 --duration 0:00:02", folder).stdout == part.stdout
     alone = sh("qbe search lib.idx second.wav", folder)
     assert [row[:4] for row in rows(part)] == [row[:4] for row in rows(alone)]
     assert said(sh("qbe search lib.idx both.wav --start 9", folder)) == [
@@ -300,7 +301,11 @@ def test_info_and_check(folder: Path, tmp_path: Path) -> None:
         ("qbe search lib.idx -k 0 sounds/game/coin1.wav", "-k"),
         ("qbe search lib.idx - < /dev/null", "standard input: empty"),
         ("qbe search lib.idx silence.wav", "only digital silence"),
-        ("qbe search lib.idx --duration 0 sounds/game/coin1.wav", "--duration 0"),
+        ("qbe search lib.idx --duration 0 sounds/game/coin1.wav", "'--duration': 0: must be over 0 seconds"),
+        ("qbe search lib.idx --start 1:75 sounds/game/coin1.wav", "'--start': 1:75: not a time"),
+        ("qbe deform --duration 1s sounds/game/coin1.wav -o x.wav", "'--duration': 1s: not a time"),
+        ("qbe deform --start 1:00 sounds/game/coin1.wav -o x.wav", "start 60 s lies beyond the end"),
+        ("qbe segment sounds/game/coin1.wav | qbe deform --start 1", "standard input holds a stream"),
         ("qbe embed sounds/game | qbe search lib.idx - --start 1", "standard input holds a stream"),
         ("qbe search lib.idx --recall 1.2 sounds/game/coin1.wav", "--recall 1.2: must be over 0 and at most 1"),
         ("qbe search lib.idx --recall 0 sounds/game/coin1.wav", "--recall 0: must be over 0 and at most 1"),
