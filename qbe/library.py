@@ -12,6 +12,7 @@ import numpy as np
 from qbe.audio.segmentation import file_state
 from qbe.embedding import Embeddings, Path, Sound, rate_of, source_of
 from qbe.search.answers import Wanted, answers, effort
+from qbe.search.inside import globs_of
 from qbe.search.queries import Query, QueryReader, blend, check_model
 from qbe.search.store import About, Effort, Fact, FileEntry, Match, Store
 from qbe.stores import open_store
@@ -134,7 +135,8 @@ class Library:
         k : how many results
         like, unlike, weight : with these the query is one vector, the mean of `sound` and all of `like`, less `weight`
             times the mean of all of `unlike`
-        inside : globs; only files that match one, or lie in a folder that does
+        inside : names of files and folders, or globs; only files that match one, or lie in a folder that does.
+            UsageError where there is no such file
         min_score : results that score less are left out
         unique : near-identical results are shown once
         segments : single segments instead of files
@@ -150,10 +152,15 @@ class Library:
         first = [] if sound is None else [self.query(sound, sample_rate, start, duration)]
         likes, unlikes = ([self.query(one, sample_rate) for one in _several(sounds)] for sounds in (like, unlike))
         query = blend(first + likes, unlikes, weight) if likes or unlikes else first[0]
-        globs = [os.fsencode(glob) for glob in ([inside] if isinstance(inside, str) else inside)]
+        globs = self.globs([inside] if isinstance(inside, str) else inside)
         wanted = Wanted(k, segments, min_score, unique, globs, include_self)
         [(_, results)] = self.answers([query], wanted, effort(candidates, recall, exact or bool(globs)))
         return results
+
+    def globs(self, words: Sequence[str]) -> list[bytes]:
+        """The globs that names of its files and folders, or globs, stand for. UsageError for one that matches nothing,
+        with the nearest names."""
+        return globs_of([os.fsencode(word) for word in words], self.store)
 
     def query(
         self, sound: Queried, sample_rate: float | None = None, start: float = 0.0, duration: float | None = None

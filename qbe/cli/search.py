@@ -78,10 +78,10 @@ def search(
         raise UsageError("name the sounds to search for: either as queries, each by itself, or with --like, as one")
     if (unlike and not like) or (like and (start or duration is not None)):
         raise UsageError("--unlike goes with --like, and --start and --duration go with queries")
-    globs = [os.fsencode(glob) for glob in inside or []]
-    wanted = Wanted(k, segments, -1.0 if min_score is None else min_score, unique, globs, include_self)
+    thorough = effort(candidates, recall, exact or bool(inside))
     opened, report, output, found = open_library(library, model=model), Report(), Output(as_json, null), 0
-    thorough, reader = effort(candidates, recall, exact or bool(globs)), opened.reader
+    reader, globs = opened.reader, opened.globs(inside or [])
+    wanted = Wanted(k, segments, -1.0 if min_score is None else min_score, unique, globs, include_self)
     asked = _each(reader, queries, start, duration, report) if queries else _blended(reader, like, unlike, weight)
     with progress("search", None, quiet=quiet or output.is_table or play, verbose=verbose) as update:
         replies = (reply for read in asked for reply in opened.answers(read, wanted, thorough))

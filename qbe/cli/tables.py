@@ -20,24 +20,27 @@ Shown = Mapping[str, str]
 
 def write_table(title: str, rows: Sequence[Shown]) -> None:
     """Rows of the same columns. Where the terminal is too narrow for them, each is written as facts."""
-    if rows and _least_width(rows) > shutil.get_terminal_size().columns:
+    if not rows:
+        _print(title, "nothing found")
+        return
+    if _least_width(rows) > shutil.get_terminal_size().columns:
         for row in rows:
             write_facts(title, row)
         return
-    table = _table(title)
-    for heading in rows[0] if rows else ["nothing found"]:
+    table = _table()
+    for heading in rows[0]:
         is_number = heading.startswith(" ")
         table.add_column(heading.strip(), justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
-    _print(table, [list(row.values()) for row in rows])
+    _print(title, _filled(table, [list(row.values()) for row in rows]))
 
 
 def write_facts(title: str, facts: Shown) -> None:
     """Name and value a line."""
-    table = _table(title)
+    table = _table()
     table.show_header = False
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    _print(table, [[name.strip(), fact] for name, fact in facts.items()])
+    _print(title, _filled(table, [[name.strip(), fact] for name, fact in facts.items()]))
 
 
 def _least_width(rows: Sequence[Shown]) -> int:
@@ -46,21 +49,30 @@ def _least_width(rows: Sequence[Shown]) -> int:
     return sum(widths) + LEAST_TEXT * (len(rows[0]) - len(widths)) + GAP * (len(rows[0]) - 1)
 
 
-def _table(title: str) -> Table:
+def _table() -> Table:
     from rich.table import Table
-    from rich.text import Text
 
-    return Table(title=Text(title), title_justify="left", box=None, header_style="bold", pad_edge=False)
+    return Table(box=None, header_style="bold", pad_edge=False)
 
 
-def _print(table: Table, rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
+def _filled(table: Table, rows: Sequence[Sequence[str]]) -> Table:
     from rich.text import Text
 
     for row in rows:
         table.add_row(*map(Text, row))
+    return table
+
+
+def _print(title: str, content: Table | str) -> None:
+    """What has a title; the terminal itself breaks one that is longer than a line, so that it is copied whole."""
+    from rich.console import Console
+    from rich.text import Text
+
     columns, lines = shutil.get_terminal_size()
-    Console(width=columns, height=lines).print(table)  # left alone, rich takes every dumb terminal for 80 wide
+    console = Console(width=columns, height=lines)  # left alone, rich takes every dumb terminal for 80 wide
+    if title:
+        console.print(Text(title, style="table.title"), soft_wrap=True)
+    console.print(content)
 
 
 def bar(share: float) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import typer
@@ -25,7 +26,7 @@ def seconds(text: object) -> float:
     parts = [*map(float, larger), float(last)]
     if any(part >= SIXTY for part in parts[1:]):
         raise typer.BadParameter(f"{text}: not a time: minutes and seconds after a colon are under {SIXTY}")
-    return sum(part * SIXTY**place for place, part in enumerate(reversed(parts)))
+    return functools.reduce(lambda total, part: total * SIXTY + part, parts)
 
 
 def length(text: object) -> float:

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
+import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import lru_cache
+
+
+def spelt(name: bytes) -> str:
+    """A name in one spelling: an accent is part of its letter (NFC), whichever system wrote it."""
+    return unicodedata.normalize("NFC", name.decode(errors="surrogateescape"))
 
 
 def lies_inside(path: bytes, globs: Sequence[bytes]) -> bool:
     """Whether a name matches a glob, or a folder in it does; * stands for slashes too."""
-    plain = [glob.rstrip(b"/") for glob in globs]
-    return any(fnmatch.fnmatchcase(path, glob) or fnmatch.fnmatchcase(path, glob + b"/*") for glob in plain)
+    name = spelt(path)
+    return any(_pattern(glob).match(name) for glob in globs)
+
+
+@lru_cache
+def _pattern(glob: bytes) -> re.Pattern[str]:
+    plain = spelt(glob.rstrip(b"/"))
+    return re.compile(f"{fnmatch.translate(plain)}|{fnmatch.translate(plain + '/*')}")
 
 
 def same_file(path: bytes, other: bytes) -> bool:

@@ -80,3 +80,37 @@ def test_results_on_a_terminal_have_a_bar_and_minutes(folder: Path) -> None:
     assert "0:00.0 - 0:01.0" in shown
     _, plain = in_terminal("qbe search lib.idx query.wav -k 1", folder, PYTHONIOENCODING="ascii")
     assert f"  {'#' * len(bar)}  " in plain
+
+
+@pytest.mark.parametrize("columns", [20, 40, 100])
+def test_where_nothing_is_found_the_query_s_name_stays_whole(folder: Path, columns: int) -> None:
+    name = "a long name of a query, with words and more words that would not go into one line of a terminal.wav"
+    write_sound(folder / name, tone(310, 1.2))
+    command = f"qbe search lib.idx '{name}' --min-score 1"
+    code, shown = in_terminal(command, folder, COLUMNS=str(columns), NO_COLOR="1", TERM="dumb")
+    assert (code, shown.splitlines()) == (1, [name, "nothing found"])
+    code, shown = in_terminal("qbe dups lib.idx --min-score 1", folder, COLUMNS=str(columns), NO_COLOR="1", TERM="dumb")
+    assert (code, shown.splitlines()) == (0, ["lib.idx", "nothing found"])
+
+
+def test_words_of_in_are_names_before_they_are_globs(folder: Path) -> None:
+    (folder / "odd").mkdir()
+    for name in ("a[1].wav", "a1.wav", "cafe\u0301.wav"):
+        write_sound(folder / "odd" / name, tone(400, 1.1))
+    assert sh("qbe embed odd | qbe index -o odd.idx", folder).returncode == 0
+
+    def found(word: str) -> list[str]:
+        done = sh(f"qbe search odd.idx query.wav --in '{word}' | cut -f 2", folder)
+        assert (done.returncode, done.stderr) == (0, b"")
+        return done.stdout.decode().splitlines()
+
+    assert found("odd/a[1].wav") == ["odd/a[1].wav"]
+    assert found("odd/a[12].wav") == ["odd/a1.wav"]
+    assert found("odd/caf\u00e9.wav") == ["odd/cafe\u0301.wav"]
+
+
+def test_a_word_of_in_that_matches_nothing_says_which_names_are_near(folder: Path) -> None:
+    done = sh("qbe search lib.idx query.wav --in 'sounds/tonne 3.wav'", folder)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"qbe: --in sounds/tonne 3.wav: no file of lib.idx ")
+    assert b"near it: sounds/tone 3.wav" in done.stderr
