@@ -81,7 +81,7 @@ _qbe() {
                 *) ;;
             esac ;;
         eval)
-            options='--labels --model --baseline --root --json -0 --null -q --quiet -v --verbose --help'
+            options='--labels --model --baseline --root --altered --json -0 --null -q --quiet -v --verbose --help'
             valued=' --labels --model --baseline --root '
             arguments='none'
             case $before in

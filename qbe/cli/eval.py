@@ -33,7 +33,11 @@ class Baseline(StrEnum):
     mfcc = "mfcc"
 
 
-@command("eval", "qbe eval --labels drums.tsv --model mine.onnx --baseline logmel")
+@command(
+    "eval",
+    "qbe eval --labels drums.tsv --model mine.onnx --baseline logmel",
+    "qbe eval --labels drums.tsv --altered",
+)
 def evaluate(
     labels: Annotated[
         list[str],
@@ -41,14 +45,15 @@ def evaluate(
     ],
     model: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE", help="ONNX model.  [repeatable; default: the one in the package]"),
+        typer.Option(metavar="FILE", help="ONNX model.  [repeatable; default: the built-in one]"),
     ] = None,
-    baseline: Annotated[
-        list[Baseline] | None, typer.Option(help="Features to compare with.  [repeatable; default: none]")
-    ] = None,
+    baseline: Annotated[list[Baseline] | None, typer.Option(help="Features to compare with.  [repeatable]")] = None,
     root: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="Of relative paths in tasks.  [default: the current one]")
+        str | None, typer.Option(metavar="FOLDER", help="Where relative paths begin.  [default: here]")
     ] = None,
+    altered: Annotated[
+        bool, typer.Option("--altered", help="Ask whether altered sounds find their originals.")
+    ] = False,
     as_json: Json = False,
     null: NullLines = False,
     quiet: Quiet = False,
@@ -70,8 +75,11 @@ def evaluate(
     if tasks and systems:
         watch = partial(progress, "eval", quiet=quiet, verbose=verbose)
         vectors = _embedded(tasks, systems, os.fsencode(root or ""), report, watch)
-        outcomes = _each(lambda task: (task.name, _measured(task, systems, vectors)), tasks, report)
-        Output(as_json, null).write(_rows(outcomes, systems), "query by example")
+        if altered:
+            rows = _altered(tasks, systems, vectors, os.fsencode(root or ""), watch)
+        else:
+            rows = _rows(_each(lambda task: (task.name, _measured(task, systems, vectors)), tasks, report), systems)
+        Output(as_json, null).write(rows, "originals found" if altered else "query by example")
     return report.exit_code
 
 
@@ -117,6 +125,37 @@ def _measured(task: Task, systems: list[System], vectors: dict[Part, list[Vector
     return [
         system.measure([vectors[item.part][place] for item in items], labels, groups)
         for place, system in enumerate(systems)
+    ]
+
+
+def _altered(
+    tasks: list[Task],
+    systems: list[System],
+    vectors: dict[Part, list[Vector]],
+    root: bytes,
+    watch: Callable[[int], AbstractContextManager[Update]],
+) -> list[dict[str, Cell]]:
+    """One line of the output for every alteration and system; none where no sound could be read."""
+    from qbe.measure.altered import Originals, find_originals, summary
+
+    if not any(vectors.values()):
+        return []
+    originals = Originals(tasks, vectors, systems)
+    found = []
+    with watch(len(originals.parts)) as update:
+        for of_part in find_originals(originals, root):
+            found.append(of_part)
+            update(len(found), f"{len(found)} of {len(originals.parts)} sounds, altered")
+    return [
+        {
+            "alteration": row.alteration,
+            "system": row.system,
+            "first": row.first,
+            "low": row.interval[0],
+            "high": row.interval[1],
+            "queries": row.queries,
+        }
+        for row in summary(systems, found)
     ]
 
 

@@ -79,13 +79,21 @@ FEATURES: dict[str, Callable[[Audio], Vector]] = {"logmel": log_mel, "mfcc": mfc
 
 def best_variant(sounds: Sequence[Vector], labels: Sequence[str], groups: Sequence[str]) -> Retrieval:
     """As `qbe.measure.evaluation.retrieval`, of the variant of the features with the highest mean average precision."""
+    outcomes = (retrieval([see(sound) for sound in sounds], labels, groups) for see in variants(sounds))
+    return max(outcomes, key=lambda outcome: outcome.mean_average_precision)
+
+
+def variants(sounds: Sequence[Vector]) -> list[Callable[[Vector], Vector]]:
+    """What can be made of the features of a sound, [n, D], among those of others: unit vectors, raw or z-scored, of
+    windows or their mean."""
     windows = np.concatenate(list(sounds))
     shift, scale = windows.mean(0), windows.std(0) + 1e-6
-    outcomes = []
-    for features in (sounds, [(sound - shift) / scale for sound in sounds]):
-        outcomes.append(retrieval([_unit(f) for f in features], labels, groups))
-        outcomes.append(retrieval([_unit(f.mean(0, keepdims=True)) for f in features], labels, groups))
-    return max(outcomes, key=lambda outcome: outcome.mean_average_precision)
+    return [
+        _unit,
+        lambda sound: _unit(sound.mean(0, keepdims=True)),
+        lambda sound: _unit((sound - shift) / scale),
+        lambda sound: _unit(((sound - shift) / scale).mean(0, keepdims=True)),
+    ]
 
 
 def _unit(vectors: Vector) -> Vector:

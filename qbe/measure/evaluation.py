@@ -6,7 +6,7 @@ import csv
 import io
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -195,6 +195,12 @@ def retrieval(sounds: Sequence[Vector], labels: Sequence[str], groups: Sequence[
 
 def library_retrieval(sounds: Sequence[Vector], labels: Sequence[str], groups: Sequence[str]) -> Retrieval:
     """As `retrieval`, but of embeddings as a library of all the sounds sees them: what `qbe search` would answer."""
+    (see,) = from_middle(sounds)
+    return retrieval([see(sound) for sound in sounds], labels, groups)
+
+
+def from_middle(sounds: Sequence[Vector]) -> list[Callable[[Vector], Vector]]:
+    """The one way in which a library of all the sounds sees embeddings, [n, D] -> [n, D]."""
     vectors = np.concatenate(list(sounds))
     origin = middle(vectors.sum(0, dtype=np.float64), len(vectors))
-    return retrieval([centred(sound, origin).astype(np.float32) for sound in sounds], labels, groups)
+    return [lambda sound: centred(sound, origin).astype(np.float32)]

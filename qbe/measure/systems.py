@@ -14,8 +14,8 @@ import numpy as np
 from qbe.audio.reading import read_blocks
 from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, cut
 from qbe.encoder import BATCH, JOBS, open_encoder
-from qbe.measure.baselines import FEATURES, best_variant
-from qbe.measure.evaluation import Part, Retrieval, library_retrieval
+from qbe.measure.baselines import FEATURES, best_variant, variants
+from qbe.measure.evaluation import Part, Retrieval, from_middle, library_retrieval
 from qbe.streams.records import Audio, Segment, Vector
 from qbe.support.errors import AudioError, OnError, display
 
@@ -28,6 +28,7 @@ class System:
     sample_rate, samples : of the windows it takes
     embed : float32 [B, samples] -> [B, D]
     measure : from the vectors of all sounds, their labels and groups, as `qbe.measure.evaluation.retrieval`
+    seen : from the vectors of all sounds, the ways in which each may be seen among them; the best one counts
     """
 
     name: str
@@ -35,18 +36,19 @@ class System:
     samples: int
     embed: Callable[[Audio], Vector]
     measure: Measure
+    seen: Callable[[Sequence[Vector]], list[Callable[[Vector], Vector]]]
 
 
 def model_system(path: str | None) -> System:
     """The model in an ONNX file, called as the file; None: the default model. Raises as `open_encoder`."""
     encoder = open_encoder(path)
     name = display(os.fsencode(path)) if path else "default"
-    return System(name, encoder.sample_rate, encoder.samples, encoder.embed, library_retrieval)
+    return System(name, encoder.sample_rate, encoder.samples, encoder.embed, library_retrieval, from_middle)
 
 
 def baseline_system(name: str) -> System:
     """One of `qbe.measure.baselines.FEATURES`."""
-    return System(name, SAMPLE_RATE, WINDOW, FEATURES[name], best_variant)
+    return System(name, SAMPLE_RATE, WINDOW, FEATURES[name], best_variant, variants)
 
 
 def embed_parts(

@@ -14,6 +14,7 @@ from conftest import DATA, noise, write_sound
 from shell import in_terminal, rows, said, sh
 
 from qbe.encoder import default_model
+from qbe.measure.alterations import ALTERATIONS
 
 LIBRARY = DATA / "library"
 KEYS = ["task", "system", "mAP", "low", "high", "P@1", "chance", "queries", "items"]
@@ -142,6 +143,34 @@ def test_sounds_that_cannot_be_read_are_named_and_left_out_and_the_rest_is_done(
     expected = sh(f"qbe eval --labels good.tsv {systems}", tmp_path)
     assert [row[1:] for row in rows(done)] == [row[1:] for row in rows(expected)]
     assert len(said(expected)) == 1  # the cut one is told, and counts
+
+
+def test_altered_sounds_find_their_originals(folder: Path) -> None:
+    command = f"qbe eval --labels some.tsv --altered --baseline mfcc --model {default_model()}"
+    done = sh(command, folder)
+    assert (done.returncode, said(done)) == (0, [])
+    lines = rows(done)
+    assert [row[:2] for row in lines] == [[name, one] for name in ALTERATIONS for one in (str(default_model()), "mfcc")]
+    assert {row[5] for row in lines} == {"17"}
+    for row in lines:
+        assert 0 <= float(row[3]) <= float(row[2]) <= float(row[4]) <= 1
+        assert float(row[2]) * 17 == pytest.approx(round(float(row[2]) * 17), abs=1e-2)
+    first = {(row[0], row[1]): float(row[2]) for row in lines}
+    assert first["quiet", str(default_model())] == 1  # no gain changes what a model hears
+    objects = [json.loads(line) for line in sh(command + " --json", folder).stdout.splitlines()]
+    assert [list(one) for one in objects] == [["alteration", "system", "first", "low", "high", "queries"]] * len(lines)
+
+
+def test_what_cannot_be_read_is_neither_altered_nor_found(tmp_path: Path) -> None:
+    for k in range(2):
+        write_sound(tmp_path / f"{k}.wav", noise(1.0, seed=k))
+    write_task(tmp_path / "some.tsv", [("0.wav", "x", 0), ("1.wav", "x", 1), ("none.wav", "x", 2)])
+    done = sh("qbe eval --labels some.tsv --altered --baseline logmel", tmp_path)
+    assert (done.returncode, said(done)) == (2, ["qbe: none.wav: No such file or directory"])
+    assert {row[5] for row in rows(done)} == {"2"}
+    write_task(tmp_path / "gone.tsv", [("none.wav", "x", 2), ("gone.wav", "x", 3)])
+    done = sh("qbe eval --labels gone.tsv --altered --baseline logmel", tmp_path)
+    assert (done.returncode, done.stdout, len(said(done))) == (2, b"", 2)
 
 
 def test_a_task_or_a_model_that_fails_does_not_stop_the_others(folder: Path) -> None:

@@ -24,7 +24,7 @@ class Recorder:
 
     def __init__(self, sample_rate: int, samples: int) -> None:
         self.batches: list[int] = []
-        self.system = System("recorder", sample_rate, samples, self.embed, retrieval)
+        self.system = System("recorder", sample_rate, samples, self.embed, retrieval, lambda _: [])
 
     def embed(self, audio: Audio) -> Vector:
         self.batches.append(len(audio))
