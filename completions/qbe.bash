@@ -69,13 +69,14 @@ _qbe() {
                 *) ;;
             esac ;;
         embed)
-            options='--files-from -0 --null --model --hop --keep-silence --new --jobs --npy -q --quiet -v --verbose --help'
-            valued=' --files-from --model --hop --new --jobs '
+            options='--files-from -0 --null --model --hop --silence --keep-silence --new --jobs --npy -q --quiet -v --verbose --help'
+            valued=' --files-from --model --hop --silence --new --jobs '
             arguments='audio'
             case $before in
                 --files-from) kind='any' ;;
                 --model) kind='onnx' ;;
                 --hop) kind='none' ;;
+                --silence) kind='none' ;;
                 --new) kind='idx' ;;
                 --jobs) kind='none' ;;
                 *) ;;
@@ -129,12 +130,13 @@ _qbe() {
                 *) ;;
             esac ;;
         segment)
-            options='--files-from -0 --null --hop --keep-silence -q --quiet -v --verbose --help'
-            valued=' --files-from --hop '
+            options='--files-from -0 --null --hop --silence --keep-silence -q --quiet -v --verbose --help'
+            valued=' --files-from --hop --silence '
             arguments='audio'
             case $before in
                 --files-from) kind='any' ;;
                 --hop) kind='none' ;;
+                --silence) kind='none' ;;
                 *) ;;
             esac ;;
         train)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from qbe.audio.reading import find_audio
 from qbe.audio.segmentation import window_hop
+from qbe.audio.silence import FAINT
 from qbe.embedding import Path, encoder_of, files_embedded
 from qbe.encoder import JOBS
 from qbe.stores import open_writer
@@ -33,7 +34,7 @@ def build_library(
     append: bool = False,
     model: str | None = None,
     hop: float | None = None,
-    keep_silence: bool = False,
+    silence: float | None = FAINT,
     jobs: int = JOBS,
     trees: int | None = None,
     progress: OnFile | None = None,
@@ -42,7 +43,7 @@ def build_library(
 
     paths : files, and folders with all in them
     append : add to the library that is there instead; files that it holds are replaced
-    model, hop, keep_silence : as for `qbe.embed`
+    model, hop, silence : as for `qbe.embed`
     jobs : batches that are embedded at a time
     trees : of cells; more find a little more in the same time, and take more room
     progress : called with how many files are through, and of how many
@@ -56,9 +57,7 @@ def build_library(
     sounds = list(find_audio(_names(paths), failures.append))
     encoder = encoder_of(model)
     step = window_hop(hop, encoder.sample_rate, encoder.samples)
-    embeddings = files_embedded(
-        sounds, encoder, failures.append, ended.append, jobs=jobs, hop=step, keep_silence=keep_silence
-    )
+    embeddings = files_embedded(sounds, encoder, failures.append, ended.append, jobs=jobs, hop=step, silence=silence)
     with open_writer(os.fsdecode(name), trees) as writer:
         write = writer.append if append else writer.replace
         written = write(encoder.header, _told(embeddings, len(sounds), progress) if progress else embeddings, ended)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from qbe.audio.reading import array_blocks, read_blocks
 from qbe.audio.segmentation import cut, segments, window_hop
+from qbe.audio.silence import FAINT
 from qbe.encoder import Encoder, open_encoder
 from qbe.streams.records import Audio, Embedding, File, Vector
 from qbe.support.errors import OnError, UsageError
@@ -27,12 +28,14 @@ class Embeddings:
 
     vectors : float32 [n, D], unit length; a cosine is a product of two
     starts, ends : float64 [n], where the segments lie in the sound, seconds
+    levels : float32 [n], the root mean square of each segment in dB of full scale; NaN where it is not known
     model : sha256 of the model they are of; only embeddings of one model can be compared
     """
 
     vectors: Vector
     starts: NDArray[np.float64]
     ends: NDArray[np.float64]
+    levels: NDArray[np.float32]
     model: str
 
     def __len__(self) -> int:
@@ -47,7 +50,7 @@ def embed(
     duration: float | None = None,
     model: str | None = None,
     hop: float | None = None,
-    keep_silence: bool = False,
+    silence: float | None = FAINT,
 ) -> Embeddings:
     """The embeddings of a sound, as `qbe embed` gives them.
 
@@ -56,17 +59,17 @@ def embed(
     start, duration : the part to embed, seconds; None: to the end
     model : an ONNX file; None: the model in the package
     hop : seconds from one segment to the next; None: half a segment
-    keep_silence : segments of digital silence too
+    silence : dBFS; segments that are fainter are left out, as are those 60 dB under the loudest. None: none is
 
     A sound of L seconds gives 1 + ceil(max(0, L - W) / hop) segments of W seconds (1.024 with the model in the
-    package), less those that are digital silence: of silence alone there are none.
+    package), less those that are silence: of silence alone there are none.
 
     Raises AudioError, ModelError, and UsageError where samples come without a rate.
     """
     encoder = encoder_of(model)
     name, blocks = _blocks(sound, sample_rate, encoder.sample_rate, start, duration)
     step = window_hop(hop, encoder.sample_rate, encoder.samples)
-    windows = cut(blocks, name, window=encoder.samples, hop=step, keep_silence=keep_silence)
+    windows = cut(blocks, name, window=encoder.samples, hop=step, silence=silence)
     return collected(encoder.embeddings(windows), encoder.sample_rate, encoder.dimension, encoder.sha256)
 
 
@@ -99,7 +102,8 @@ def collected(embeddings: Iterable[Embedding], sample_rate: int, dimension: int,
     vectors = np.array([record.vector for record in records], np.float32).reshape(-1, dimension)
     places = np.array([(record.start, record.start + record.length) for record in records]).reshape(-1, 2)
     starts, ends = places.T / sample_rate
-    return Embeddings(vectors, starts, ends, model)
+    levels = np.array([record.level for record in records], np.float32)  # None becomes NaN
+    return Embeddings(vectors, starts, ends, levels, model)
 
 
 def encoder_of(model: str | None) -> Encoder:
@@ -120,12 +124,11 @@ def files_embedded(
     *,
     jobs: int,
     hop: int,
-    keep_silence: bool,
+    silence: float | None,
 ) -> Iterator[Embedding]:
     """The embeddings of many files, in order. A file that fails goes to `on_error`, and what was read of it stays; one
-    that was read to its end goes to `on_end`. hop : samples"""
+    that was read to its end goes to `on_end`. hop : samples; silence : as for
+    `qbe.audio.segmentation.cut`"""
     rate, window = encoder.sample_rate, encoder.samples
-    windows = segments(
-        paths, on_error, sample_rate=rate, window=window, hop=hop, keep_silence=keep_silence, on_end=on_end
-    )
+    windows = segments(paths, on_error, sample_rate=rate, window=window, hop=hop, silence=silence, on_end=on_end)
     return encoder.embeddings(windows, jobs)

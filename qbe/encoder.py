@@ -80,7 +80,7 @@ class Encoder:
                 )
         vectors = self.embed(np.stack([segment.audio for segment in batch]))
         return [
-            Embedding(segment.path, segment.start, segment.length, self.sample_rate, vector)
+            Embedding(segment.path, segment.start, segment.length, self.sample_rate, vector, segment.level)
             for segment, vector in zip(batch, vectors, strict=True)
         ]
 

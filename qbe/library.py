@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from qbe.audio.segmentation import file_state
+from qbe.audio.identity import file_state
 from qbe.embedding import Embeddings, Path, Sound, rate_of, source_of
 from qbe.search.answers import Wanted, answers, effort
 from qbe.search.inside import globs_of
@@ -87,9 +87,12 @@ class Library:
         rate = self.about.sample_rate
         return [
             LibraryFile(
-                os.fsdecode(path), segments, end / rate, None if size < 0 else size, None if size < 0 else mtime / 1e9
+                os.fsdecode(file.path),
+                file.segments,
+                file.end / rate,
+                *((None, None) if file.size < 0 else (file.size, file.mtime / 1e9)),
             )
-            for _, path, size, mtime, end, segments in self.store.files()
+            for file in self.store.files()
         ]
 
     def vectors(self, path: Path) -> Embeddings:
@@ -102,7 +105,8 @@ class Library:
             raise LibraryError(f"{display(name)}: not in {self.store.name}")
         rows = self.store.rows_of(self._entries[name].number)
         starts, lengths = self.store.places(rows)[:, 1:].T.astype(np.float64) / self.about.sample_rate
-        return Embeddings(self.store.given(self.store.vectors(rows)), starts, starts + lengths, self.about.model)
+        vectors, levels = self.store.given(self.store.vectors(rows)), self.store.levels(rows)
+        return Embeddings(vectors, starts, starts + lengths, levels, self.about.model)
 
     @cached_property
     def _entries(self) -> dict[bytes, FileEntry]:

@@ -44,6 +44,7 @@ class DictStore:
         raw = np.array([one.vector for _, one in segments], np.float64).reshape(-1, self.about.dimension)
         self._middle = middle(raw.sum(0), len(raw))
         self._vectors = centred(raw, self._middle)
+        self._levels = np.array([one.level for _, one in segments], np.float32)
         self.rows = len(segments)
 
     def seen(self, vectors: Vector) -> Vector:
@@ -95,6 +96,9 @@ class DictStore:
     def vectors(self, rows: Numbers) -> NDArray[np.float64]:
         return self._vectors[rows]
 
+    def levels(self, rows: Numbers) -> Vector:
+        return self._levels[rows]
+
     def rows_of(self, file: int) -> Numbers:
         return (self._places[:, 0] == file).nonzero()[0]
 
@@ -102,7 +106,8 @@ class DictStore:
         for number, (path, segments) in enumerate(self.sounds.of_files.items()):
             state = self.sounds.states.get(path, File(path, -1, 0))
             end = max((one.start + one.length for one in segments), default=0)
-            yield FileEntry(number, path, state.size, state.mtime, end, len(segments))
+            facts = (state.size, state.mtime, end, len(segments), state.content, state.failed)
+            yield FileEntry(number, path, *facts)
 
     def held(self) -> tuple[int, int]:
         return len(self._paths), self.rows

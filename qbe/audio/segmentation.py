@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from qbe.audio.identity import identified
 from qbe.audio.reading import read_blocks
+from qbe.audio.silence import FAINT, without_silence
 from qbe.streams.records import Audio, File, Segment
 from qbe.support.errors import AudioError, OnError, UsageError
 
 SAMPLE_RATE = 16_000
 WINDOW = 16_384  # 1.024 s
 HOP = WINDOW // 2
-
-# The least step of 24-bit audio: what never exceeds it is digital silence.
-SILENCE = 2.0**-24
+WAITING = 512  # segments that may wait to be told from silence, 32 MiB
 
 
 def window_hop(seconds: float | None, sample_rate: int, window: int) -> int:
@@ -30,41 +28,48 @@ def window_hop(seconds: float | None, sample_rate: int, window: int) -> int:
 
 
 def cut(
-    blocks: Iterable[Audio], path: bytes, *, window: int = WINDOW, hop: int = HOP, keep_silence: bool = False
+    blocks: Iterable[Audio], path: bytes, *, window: int = WINDOW, hop: int = HOP, silence: float | None = FAINT
 ) -> Iterator[Segment]:
     """Windows at 0, hop, 2 hop ... until every sample is covered; the last one is padded with zeros.
 
     blocks : float32 [n] each, the consecutive samples of one sound
     window, hop : samples, 0 < hop <= window
+    silence : dBFS; segments under it are left out, as are those 60 dB under the loudest (`qbe.audio.silence`).
+        None: none is left out
 
-    Of a sound of L samples come 1 + ceil(max(0, L - window) / hop) segments, less those that are digital silence.
+    Of a sound of L samples come 1 + ceil(max(0, L - window) / hop) segments, less those that are silence.
     """
+    faults: list[AudioError] = []
+    cuts = _windows(until_fault(blocks, faults.append), path, window, hop)  # what was decoded before a fault counts
+    yield from cuts if silence is None else without_silence((cut for cut in cuts if cut.level >= silence), WAITING)
+    if faults:
+        raise faults[0]
+
+
+def until_fault(blocks: Iterable[Audio], on_fault: Callable[[AudioError], None]) -> Iterator[Audio]:
+    """What can be decoded; the fault that ends it goes to `on_fault`."""
+    try:
+        yield from blocks
+    except AudioError as error:
+        on_fault(error)
+
+
+def _windows(blocks: Iterable[Audio], path: bytes, window: int, hop: int) -> Iterator[Segment]:
     pending = np.zeros(0, np.float32)
     start, covered = 0, 0
-    fault = None
-    try:
-        for block in blocks:
-            pending = np.concatenate([pending, block])
-            offset = 0
-            while len(pending) - offset >= window:
-                yield from _unless_silent(Segment(path, start, window, pending[offset : offset + window]), keep_silence)
-                covered = start + window
-                start += hop
-                offset += hop
-            pending = pending[offset:]
-    except AudioError as error:  # what was decoded before a fault still counts
-        fault = error
+    for block in blocks:
+        pending = np.concatenate([pending, block])
+        offset = 0
+        while len(pending) - offset >= window:
+            yield Segment(path, start, window, pending[offset : offset + window])
+            covered = start + window
+            start += hop
+            offset += hop
+        pending = pending[offset:]
     if start + len(pending) > covered:
         padded = np.zeros(window, np.float32)
         padded[: len(pending)] = pending
-        yield from _unless_silent(Segment(path, start, len(pending), padded), keep_silence)
-    if fault:
-        raise fault
-
-
-def _unless_silent(segment: Segment, keep_silence: bool) -> Iterator[Segment]:
-    if keep_silence or np.abs(segment.audio).max() > SILENCE:
-        yield segment
+        yield Segment(path, start, len(pending), padded)
 
 
 def segments(
@@ -74,28 +79,20 @@ def segments(
     sample_rate: int = SAMPLE_RATE,
     window: int = WINDOW,
     hop: int = HOP,
-    keep_silence: bool = False,
+    silence: float | None = FAINT,
     on_end: Callable[[File], None] = lambda _: None,
 ) -> Iterator[Segment]:
     """The segments of many files, in order. A file that fails goes to `on_error`; what was read of it stays.
 
+    silence : as for `cut`
     on_end : called with every file that was read to its end, as it was before it was read
     """
     for path in paths:
-        before = file_state(path)
+        before = identified(path)
         try:
-            yield from cut(read_blocks(path, sample_rate), path, window=window, hop=hop, keep_silence=keep_silence)
+            yield from cut(read_blocks(path, sample_rate), path, window=window, hop=hop, silence=silence)
         except AudioError as error:
             on_error(error)
         else:
             if before:
                 on_end(before)
-
-
-def file_state(path: bytes) -> File | None:
-    """By what to see whether a file changes. None where there is none, or something else, such as a pipe."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return File(path, status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None

@@ -64,7 +64,10 @@ Start = Annotated[
 Duration = Annotated[
     float | None, typer.Option(metavar="TIME", parser=length, help="How long it is.  [default: to the end]")
 ]
-KeepSilence = Annotated[bool, typer.Option("--keep-silence", help="Keep windows of digital silence.")]
+Silence = Annotated[
+    float, typer.Option(metavar="DB", help="Leave out windows under this, and 60 dB under the loudest.", max=0)
+]
+KeepSilence = Annotated[bool, typer.Option("--keep-silence", help="Leave none out.")]
 Model = Annotated[str | None, typer.Option(metavar="FILE", help="ONNX model.  [default: the one in the package]")]
 Jobs = Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Batches that are embedded at a time.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress on the terminal.")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qbe.cli.app import FilesFrom, Hop, Inputs, Jobs, KeepSilence, Model, NullNames, Quiet, Verbose, command
+from qbe.cli.app import FilesFrom, Hop, Inputs, Jobs, KeepSilence, Model, NullNames, Quiet, Silence, Verbose, command
 from qbe.cli.inputs import sound_files, stdin
 from qbe.cli.outputs import Report, say, stdout_stream
 from qbe.cli.progress import progress, watched
@@ -30,6 +30,7 @@ def embed(
     null: NullNames = False,
     model: Model = None,
     hop: Hop = None,
+    silence: Silence = -100.0,
     keep_silence: KeepSilence = False,
     new: Annotated[
         str | None,
@@ -47,7 +48,8 @@ def embed(
     from qbe.audio.segmentation import window_hop
     from qbe.embedding import files_embedded
     from qbe.encoder import open_encoder
-    from qbe.streams.framing import StreamReader, StreamWriter, write_blocks
+    from qbe.streams.blocks import write_blocks
+    from qbe.streams.framing import StreamReader, StreamWriter
 
     out, report = stdout_stream(), Report()
     paths = sound_files(inputs, files_from, null, report)
@@ -60,7 +62,8 @@ def embed(
         paths = _unknown(paths, new, encoder)
     if inputs or files_from:
         step = window_hop(hop, encoder.sample_rate, encoder.samples)
-        embedded = files_embedded(paths, encoder, report, ended.append, jobs=jobs, hop=step, keep_silence=keep_silence)
+        least = None if keep_silence else silence
+        embedded = files_embedded(paths, encoder, report, ended.append, jobs=jobs, hop=step, silence=least)
         total: int | None = len(paths)
     else:
         reader, total = StreamReader(stdin(), "segments"), None

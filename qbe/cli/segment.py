@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qbe.cli.app import FilesFrom, Hop, Inputs, KeepSilence, NullNames, Quiet, Verbose, command
+from qbe.cli.app import FilesFrom, Hop, Inputs, KeepSilence, NullNames, Quiet, Silence, Verbose, command
 from qbe.cli.inputs import sound_files
 from qbe.cli.outputs import Report, stdout_stream
 from qbe.cli.progress import progress, watched
@@ -15,6 +15,7 @@ def segment(
     files_from: FilesFrom = None,
     null: NullNames = False,
     hop: Hop = None,
+    silence: Silence = -100.0,
     keep_silence: KeepSilence = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -34,7 +35,8 @@ def segment(
     with StreamWriter(stdout_stream(), Header("segments", SAMPLE_RATE)) as writer:
         paths = sound_files(inputs, files_from, null, report)
         with progress("segment", len(paths), quiet=quiet, verbose=verbose) as update:
-            cuts = segments(paths, report, hop=step, keep_silence=keep_silence, on_end=writer.files.append)
+            least = None if keep_silence else silence
+            cuts = segments(paths, report, hop=step, silence=least, on_end=writer.files.append)
             for cut in watched(cuts, SAMPLE_RATE, update, len(paths)):
                 writer.write(cut)
         writer.failed = report.failed

@@ -109,6 +109,9 @@ class FileStore:
     def vectors(self, rows: Numbers) -> NDArray[np.float64]:
         return self.library.vectors(rows)
 
+    def levels(self, rows: Numbers) -> Vector:
+        return self.library.levels(rows)
+
     def rows_of(self, file: int) -> Numbers:
         return self.library.rows_of(file)
 

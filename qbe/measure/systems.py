@@ -12,7 +12,8 @@ from itertools import chain, islice
 import numpy as np
 
 from qbe.audio.reading import read_blocks
-from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, cut
+from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, cut, until_fault
+from qbe.audio.silence import FAINT
 from qbe.encoder import BATCH, JOBS, open_encoder
 from qbe.measure.baselines import FEATURES, best_variant, variants
 from qbe.measure.evaluation import Part, Retrieval, from_middle, library_retrieval
@@ -95,20 +96,12 @@ def windows(
     """
     source = os.path.join(root, part.path)
 
-    def segments(keep_silence: bool) -> Iterator[Segment]:
+    def segments(silence: float | None) -> Iterator[Segment]:
         blocks = read_blocks(source, sample_rate, start=part.start, duration=part.duration)
-        sound = _until_fault(blocks, on_fault)
-        return cut(sound, source, window=samples, hop=samples // 2, keep_silence=keep_silence)
+        return cut(until_fault(blocks, on_fault), source, window=samples, hop=samples // 2, silence=silence)
 
-    sounding = segments(keep_silence=False)
-    first = next(sounding, None) or next(segments(keep_silence=True), None)
+    sounding = segments(FAINT)
+    first = next(sounding, None) or next(segments(None), None)
     if first is None:
         on_fault(AudioError(f"{display(source)}: the part at {part.start:g} s holds no samples"))
     return chain([first] if first else [], sounding)
-
-
-def _until_fault(blocks: Iterator[Audio], on_fault: Callable[[AudioError], None]) -> Iterator[Audio]:
-    try:
-        yield from blocks
-    except AudioError as error:
-        on_fault(error)

@@ -102,7 +102,7 @@ class QueryReader:
     def _embedded(self, path: bytes, segments: Iterable[Segment]) -> Query:
         vectors = [embedding.vector for embedding in self.encoder.embeddings(segments)]
         if not vectors:
-            raise AudioError(f"{display(path)}: only digital silence: nothing to search for")
+            raise AudioError(f"{display(path)}: only silence: nothing to search for")
         return Query(path, np.stack(vectors), (path,))
 
     def from_stream(self, file: BinaryIO, start: float = 0.0, duration: float | None = None) -> list[Query]:

@@ -103,6 +103,7 @@ class FileEntry(NamedTuple):
     number : in the store; path : its name, as it was given
     size : bytes, -1 where not known; mtime : when it last changed, ns since 1970
     end : of its last segment, samples; segments : how many there are
+    content : a checksum of its bytes, 0 where not known; failed : whether it could not be read
     """
 
     number: int
@@ -111,6 +112,8 @@ class FileEntry(NamedTuple):
     mtime: int
     end: int
     segments: int
+    content: int = 0
+    failed: bool = False
 
 
 class Store(Protocol):
@@ -183,6 +186,10 @@ class Store(Protocol):
 
     def vectors(self, rows: Numbers) -> NDArray[np.float64]:
         """As they are kept: seen, [n, D]."""
+        ...
+
+    def levels(self, rows: Numbers) -> Vector:
+        """How loud each segment is, dBFS, [n]; NaN where not known."""
         ...
 
     def rows_of(self, file: int) -> Numbers:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import BinaryIO
 
 import numpy as np
@@ -98,3 +100,12 @@ def _place(fields: list[bytes], sample_rate: int, where: str) -> tuple[int, int]
     if not 0 <= start <= end <= LONGEST:
         raise StreamError(f"{where}: {display(fields[-1])}: a path, or path, start and end in seconds, parted by tabs")
     return round(start * sample_rate), round((end - start) * sample_rate)
+
+
+def write_blocks(file: BinaryIO, records: Iterable[Embedding]) -> None:
+    """For NumPy users: one NPY block a file, float32 [n, D], written as soon as the file is through."""
+    for _, group in groupby(records, lambda record: record.path):
+        block = io.BytesIO()  # given a real file, NumPy writes past its buffer
+        np.lib.format.write_array(block, np.stack([record.vector for record in group]), allow_pickle=False)
+        file.write(block.getbuffer())
+    file.flush()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
+import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from itertools import groupby
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
@@ -52,6 +51,7 @@ def pack(record: Record) -> bytes:
         fields |= {"format": FORMAT, "version": VERSION}
     fields |= {name: value for name, value in vars(record).items() if value is not None}
     if isinstance(record, Segment):
+        fields["level"] = record.level
         fields["deformations"] = [vars(deformation) for deformation in record.deformations]
     packed: bytes = msgpack.packb(fields, default=_pack_array)
     return packed
@@ -98,10 +98,11 @@ def unpack(fields: object) -> Record:
         if kind == "end":
             return End(_whole(known["count"]), _whole(known["failed"]))
         if kind == "file":
-            return File(_path(known["path"]), _whole(known["size"]), _integer(known["mtime"]))
+            content, failed = _integer(known.get("content", 0)), bool(known.get("failed", False))
+            return File(_path(known["path"]), _whole(known["size"]), _integer(known["mtime"]), content, failed)
         place = (_path(known["path"]), _whole(known["start"]), _whole(known["length"]))
         if kind == "embedding":
-            return Embedding(*place, _whole(known["sample_rate"]), _floats(known["vector"]))
+            return Embedding(*place, _whole(known["sample_rate"]), _floats(known["vector"]), _level(known.get("level")))
         history = tuple(Deformation(str(d["name"]), dict(d["parameters"])) for d in known["deformations"])
         return Segment(*place, _floats(known["audio"]), history)
     except (KeyError, TypeError, ValueError):
@@ -138,6 +139,12 @@ def _whole(value: object, most: int = MAX_PLACE) -> int:
 def _path(value: object) -> bytes:
     """What can name a file."""
     if not isinstance(value, bytes) or not value or b"\0" in value:
+        raise TypeError
+    return value
+
+
+def _level(value: object) -> float | None:
+    if value is not None and not (isinstance(value, float) and math.isfinite(value)):
         raise TypeError
     return value
 
@@ -288,12 +295,3 @@ def _describe(header: Header) -> str:
 def model_label(name: str | None, sha256: str | None) -> str:
     """A model as messages name it: its name and the beginning of its checksum."""
     return display(os.fsencode(f"{name or 'unnamed'} ({(sha256 or 'no checksum')[:12]})"))
-
-
-def write_blocks(file: BinaryIO, records: Iterable[Embedding]) -> None:
-    """For NumPy users: one NPY block a file, float32 [n, D], written as soon as the file is through."""
-    for _, group in groupby(records, lambda record: record.path):
-        block = io.BytesIO()  # given a real file, NumPy writes past its buffer
-        np.lib.format.write_array(block, np.stack([record.vector for record in group]), allow_pickle=False)
-        file.write(block.getbuffer())
-    file.flush()

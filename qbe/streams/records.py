@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ MIN_RATE, MAX_RATE = 100, 1_000_000  # Hz
 LONGEST = 1e9  # seconds; what lies beyond is a slip, and no number of samples
 MAX_DIMENSION = 1 << 16  # of a vector
 NORM_ERROR = 1e-3  # how far the length of a vector may be from 1
+LEAST_LEVEL = -200.0  # dBFS: what is told of digital silence
 
 Audio = NDArray[np.float32]
 Vector = NDArray[np.float32]
@@ -60,28 +62,44 @@ class Segment:
     audio: Audio
     deformations: tuple[Deformation, ...] = ()
 
+    @property
+    def level(self) -> float:
+        """Of the part that is no padding, dBFS."""
+        return level(self.audio[: self.length])
+
+
+def level(samples: Audio) -> float:
+    """The root mean square of samples in dB of full scale, a square wave of +-1; LEAST_LEVEL where it is less."""
+    power = float(np.dot(samples, samples)) / max(1, len(samples))
+    return max(LEAST_LEVEL, 10 * math.log10(power)) if power > 0 else LEAST_LEVEL
+
 
 @dataclass(frozen=True)
 class Embedding:
-    """The place of a segment and its unit vector, float32 [D]."""
+    """The place of a segment and its unit vector, float32 [D]. level : dBFS; None where it is not known"""
 
     path: bytes
     start: int
     length: int
     sample_rate: int
     vector: Vector
+    level: float | None = None
 
 
 @dataclass(frozen=True)
 class File:
-    """A sound that was read to its end, and by what to see whether it has changed since.
+    """A sound that was read to its end, or could not be, and by what to see whether it has changed since.
 
     size : bytes; mtime : when it last changed, nanoseconds since 1970
+    content : a checksum of its bytes (`qbe.audio.identity`); 0 where it is not known
+    failed : whether it could not be read
     """
 
     path: bytes
     size: int
     mtime: int
+    content: int = 0
+    failed: bool = False
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def test_a_part_and_another_hop() -> None:
     np.testing.assert_allclose(part.vectors, whole.vectors, atol=1e-6)
     assert np.diff(part.starts).tolist() == [0.25] * (len(part) - 1)
     assert len(qbe.embed(np.zeros(20_000), sample_rate=16_000)) == 0
-    assert len(qbe.embed(np.zeros(20_000), sample_rate=16_000, keep_silence=True)) == 2
+    assert len(qbe.embed(np.zeros(20_000), sample_rate=16_000, silence=None)) == 2
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,9 @@ def test_embeddings_and_open_files_are_queries_too() -> None:
     assert library.search(qbe.embed("query.wav")) == expected
     with open("query.wav", "rb") as file:
         assert library.search(file) == expected
-    other = qbe.Embeddings(np.eye(1, 128, dtype=np.float32), np.zeros(1), np.ones(1), "ab" * 32)
+    other = qbe.Embeddings(
+        np.eye(1, 128, dtype=np.float32), np.zeros(1), np.ones(1), np.zeros(1, np.float32), "ab" * 32
+    )
     with pytest.raises(qbe.ModelError, match="was built with model qbe-4"):
         library.search(other)
 

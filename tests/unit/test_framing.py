@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qbe.streams.framing import StreamReader, StreamWriter, pack, write_blocks
+from qbe.streams.blocks import write_blocks
+from qbe.streams.framing import StreamReader, StreamWriter, pack
 from qbe.streams.records import Deformation, Embedding, End, Header, Record, Segment
 from qbe.support.errors import StreamError
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import cosines
+from conftest import DATA, cosines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from libraries import append_to_library, build_library, remove_from_library, search
@@ -289,3 +290,24 @@ def test_recall_holds_while_a_library_grows_to_eight_times_its_size(tmp_path: Pa
     assert own is not None
     assert found(library, queries, budget) > found(fresh, queries, budget) - 0.02
     assert found(library, queries, own) > 0.945
+
+
+def test_a_library_of_the_format_before_is_read_and_grows_into_this_one(tmp_path: Path) -> None:
+    """Written with `qbe embed tests/data/library/drums tests/data/library/water | qbe index` by qbe 0.1.0, format 5."""
+    path = tmp_path / "lib.idx"
+    shutil.copy(DATA / "format5.idx", path)
+    old = open_library(str(path))
+    entries, rows = list(old.entries()), np.arange(old.rows)
+    assert len(entries) == 12
+    assert all(entry.content == 0 and not entry.failed for entry in entries)
+    assert np.isnan(old.levels(rows)).all()
+    header = Header("embeddings", 16_000, old.footer.model, old.footer.name, old.footer.dimension)
+    vector = np.eye(1, old.footer.dimension, dtype=np.float32)[0]
+    came = [Embedding(b"new", 0, 9, 16_000, vector, -12.5)]
+    append_to_library(str(path), header, came, files=[File(b"new", 1, 2, 3)])
+    new = open_library(str(path))
+    assert [entry[1:] for entry in new.entries()] == [(b"new", 1, 2, 9, 1, 3, False), *(e[1:] for e in entries)]
+    rows = np.arange(new.rows)
+    is_new = new.segments_of(rows)[:, 0] == 0
+    assert new.levels(rows)[is_new].tolist() == [-12.5]
+    assert np.isnan(new.levels(rows)[~is_new]).all()

@@ -157,11 +157,11 @@ def test_newer_formats_and_other_files(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[8] = 9
     path.write_bytes(data)
-    with pytest.raises(LibraryError, match="format 9; this qbe reads format 5: use a newer qbe"):
+    with pytest.raises(LibraryError, match="format 9; this qbe reads formats 5 and 6: use a newer qbe"):
         open_library(str(path))
     data[8] = 2
     path.write_bytes(data)
-    with pytest.raises(LibraryError, match="format 2; this qbe reads format 5: build it again"):
+    with pytest.raises(LibraryError, match="format 2; this qbe reads formats 5 and 6: build it again"):
         open_library(str(path))
     path.write_bytes(b"hello" * 5000)
     with pytest.raises(LibraryError, match="not a qbe library"):

@@ -48,11 +48,33 @@ def test_count_places_and_content(length: int, window: int, data: st.DataObject,
     np.testing.assert_array_equal(rebuilt, audio)
 
 
-def test_digital_silence_is_left_out_unless_wanted() -> None:
-    audio = np.concatenate([np.ones(WINDOW), np.zeros(4 * WINDOW), np.full(WINDOW, 1e-6)]).astype(np.float32)
+def test_silence_is_left_out_unless_wanted() -> None:
+    audio = np.concatenate([np.ones(WINDOW), np.zeros(4 * WINDOW), np.full(WINDOW, 2e-3)]).astype(np.float32)
     starts = [segment.start for segment in cut([audio], b"a", window=WINDOW, hop=HOP)]
-    assert starts == [0, HOP, 4 * WINDOW + HOP, 5 * WINDOW]  # 1e-6 is quiet, not silent
-    assert len(list(cut([audio], b"a", window=WINDOW, hop=HOP, keep_silence=True))) == 11
+    assert starts == [0, HOP, 4 * WINDOW + HOP, 5 * WINDOW]  # 54 dB down is quiet, not silent
+    assert len(list(cut([audio], b"a", window=WINDOW, hop=HOP, silence=None))) == 11
+
+
+@pytest.mark.parametrize(("down", "stays"), [(59.9, True), (60.1, False)])
+@pytest.mark.parametrize("first", [True, False])
+def test_what_is_60_db_under_the_loudest_is_silence(down: float, stays: bool, first: bool) -> None:
+    quiet = np.full(WINDOW, 0.5 * 10 ** (-down / 20), np.float32)
+    parts = [np.full(WINDOW, 0.5, np.float32), quiet]
+    audio = np.concatenate(parts[::-1] if first else parts)
+    assert len(list(cut([audio], b"a", window=WINDOW, hop=WINDOW))) == 1 + stays
+
+
+def test_what_is_quiet_as_a_whole_is_no_silence_down_to_the_floor() -> None:
+    audio = np.full(WINDOW, 10 ** (-99 / 20), np.float32)
+    assert len(list(cut([audio], b"a", window=WINDOW, hop=HOP))) == 1
+    assert len(list(cut([audio], b"a", window=WINDOW, hop=HOP, silence=-98))) == 0
+    assert len(list(cut([audio / 2], b"a", window=WINDOW, hop=HOP))) == 0
+    assert len(list(cut([audio / 2], b"a", window=WINDOW, hop=HOP, silence=-110))) == 1
+
+
+def test_a_level_is_of_the_part_that_is_no_padding() -> None:
+    [segment] = cut([np.full(WINDOW // 4, 0.1, np.float32)], b"a", window=WINDOW, hop=HOP)
+    assert segment.level == pytest.approx(-20, abs=1e-4)
 
 
 def test_no_samples_no_segments() -> None:

@@ -57,11 +57,18 @@ def sounds(files: int, seed: int = 0) -> Sounds:
 def embeddings(of: Sounds) -> Iterator[Embedding]:
     for path, vectors in of.items():
         for k, vector in enumerate(vectors):
-            yield Embedding(path, k * HOP, LENGTH, 16_000, vector)
+            yield Embedding(path, k * HOP, LENGTH, 16_000, vector, level_of(path, k))
+
+
+def level_of(path: bytes, k: int) -> float | None:
+    """dBFS; of some files not known."""
+    return None if path.endswith(b"3.wav") else -20.0 - len(path) - k / 4
 
 
 def states(of: Sounds) -> list[File]:
-    return [File(path, 1000 + number, 7_000_000_000 + number) for number, path in enumerate(of)]
+    return [
+        File(path, 1000 + number, 7_000_000_000 + number, number - 5, number % 7 == 6) for number, path in enumerate(of)
+    ]
 
 
 def write(kind: Kind, name: str, of: Sounds, *, append: bool = False) -> None:
@@ -146,7 +153,8 @@ def test_files_are_told_as_they_came(filled: Filled) -> None:
         vectors = filled.sounds[entry.path]
         assert (entry.segments, entry.end) == (len(vectors), (len(vectors) - 1) * HOP + LENGTH)
         assert entry.size >= 1000
-        assert entry.mtime - 7_000_000_000 == entry.size - 1000
+        assert entry.mtime - 7_000_000_000 == entry.size - 1000 == entry.content + 5
+        assert entry.failed == ((entry.size - 1000) % 7 == 6)
     assert filled.store.paths(np.array([entry.number for entry in entries])) == [entry.path for entry in entries]
 
 
@@ -156,6 +164,8 @@ def test_rows_of_a_file_are_its_segments_in_order(filled: Filled) -> None:
         rows = store.rows_of(entry.number)
         expected = [(entry.number, k * HOP, LENGTH) for k in range(entry.segments)]
         assert store.places(rows).tolist() == [list(place) for place in expected]
+        levels = np.array([level_of(entry.path, k) for k in range(entry.segments)], np.float32)
+        np.testing.assert_array_equal(store.levels(rows), levels)
         np.testing.assert_allclose(store.vectors(rows), filled.seen(entry.path), atol=CLOSE)
         np.testing.assert_allclose(store.given(store.vectors(rows)), filled.sounds[entry.path], atol=CLOSE)
 
@@ -359,6 +369,14 @@ def test_another_model_is_refused_before_anything_is_asked_of_it(kind: Kind, nam
     with kind.writer(name) as writer, pytest.raises(ModelError, match="nothing is appended"):
         writer.append(replace(HEADER, model="cd" * 32), never(), ())
     assert kind.store(name).held()[0] == 3
+
+
+def test_a_file_that_could_not_be_read_is_remembered(kind: Kind, name: str) -> None:
+    held, bad = sounds(3), File(b"bad.wav", 44, 5, content=-9, failed=True)
+    with kind.writer(name) as writer:
+        writer.replace(HEADER, embeddings(held), [*states(held), bad])
+    [entry] = [entry for entry in kind.store(name).files() if entry.path == b"bad.wav"]
+    assert (entry.segments, entry.content, entry.failed) == (0, -9, True)
 
 
 def test_a_file_without_sound_is_remembered(kind: Kind, name: str) -> None:

@@ -35,7 +35,8 @@ from numpy.typing import NDArray
 from qbe.support.errors import LibraryError, display
 
 MAGIC = b"QBEINDEX"
-VERSION = 5
+VERSION = 6
+READ = (5, 6)  # the versions that are read: 5 lacks levels and checksums of content
 HEAD = 4096
 SLOTS = (1024, 2048)
 SLOT = struct.Struct("<QQQI")
@@ -203,9 +204,10 @@ def read_commit(data: mmap.mmap, name: str) -> Commit:
     if data[: len(MAGIC)] != MAGIC or len(data) < HEAD:
         raise LibraryError(f"{name}: not a qbe library, or cut short; build one with `qbe index -o`")
     (version,) = CRC.unpack_from(data, len(MAGIC))
-    if version != VERSION:
+    if version not in READ:
         advice = "use a newer qbe" if version > VERSION else "build it again"
-        raise LibraryError(f"{name}: written in format {version}; this qbe reads format {VERSION}: {advice}")
+        known = " and ".join(map(str, READ))
+        raise LibraryError(f"{name}: written in format {version}; this qbe reads formats {known}: {advice}")
     slots = [SLOT.unpack_from(data, at) for at in SLOTS if _slot_is_valid(data, at)]
     if not slots:
         raise LibraryError(f"{name}: damaged: neither of its two commit slots is valid; build it again")

@@ -128,7 +128,7 @@ class Library:
     def file_paths(self, files: Numbers) -> list[bytes]:
         """Their names, as the bytes they were given in."""
         paths = self.block("paths")
-        spans = self.block("files").rows(files)[:, 3:]
+        spans = self.block("files").rows(files)[:, 3:5]
         if len(self.parts) > 1:
             spans += np.array(paths.first)[self._parts_at(self._first_files, files)][:, None]
         return [paths.span(begin, end).tobytes() for begin, end in spans.tolist()]
@@ -136,16 +136,26 @@ class Library:
     def paths(self, number: int, files: Numbers) -> list[bytes]:
         """The names of files of a part, counted from its first."""
         names = self.block("paths").part(number).tobytes()
-        return [names[begin:end] for begin, end in self.block("files").part(number)[files, 3:].tolist()]
+        return [names[begin:end] for begin, end in self.block("files").part(number)[files, 3:5].tolist()]
+
+    def facts(self, number: int, files: Numbers) -> NDArray[np.int64]:
+        """Of files of a part, counted from its first: end, size, mtime, content, failed, [n, 5]."""
+        facts = np.zeros((len(files), 5), np.int64)
+        facts[:, :3] = self.block("files").part(number)[files, :3]
+        if self.parts[number].has_levels:
+            facts[:, 3:] = self.block("files").part(number)[files, 5:]
+        return facts
 
     def entries(self) -> Iterator[FileEntry]:
         """All files that are there, in their order."""
         counts = self.segment_counts().tolist()
         for number, part in enumerate(self.parts):
             there = np.flatnonzero(self.are_there(np.arange(part.file, part.file + part.files)))
-            facts = self.block("files").part(number)[there, :3].tolist()
-            for at, path, (end, size, mtime) in zip(there.tolist(), self.paths(number, there), facts, strict=True):
-                yield FileEntry(part.file + at, path, size, mtime, end, counts[part.file + at])
+            facts = self.facts(number, there).tolist()
+            for at, path, of_file in zip(there.tolist(), self.paths(number, there), facts, strict=True):
+                end, size, mtime, content, failed = of_file
+                count = counts[part.file + at]
+                yield FileEntry(part.file + at, path, size, mtime, end, count, content, failed == 1)
 
     def rows_of(self, file: int) -> Numbers:
         """The rows of a file, in the order of their starts."""
@@ -178,6 +188,13 @@ class Library:
         if len(self.parts) > 1:
             segments[:, 0] += self._first_files[self._parts_at(self._first_rows, rows)].astype(segments.dtype)
         return segments
+
+    def levels(self, rows: Numbers) -> NDArray[np.float32]:
+        """dBFS, [n]; NaN where not known."""
+        if not self.parts[0].has_levels:
+            return np.full(len(rows), np.nan, np.float32)
+        levels: NDArray[np.float32] = self.block("levels").rows(rows)
+        return levels
 
     @staticmethod
     def _parts_at(first: Numbers, numbers: Numbers) -> NDArray[np.intp]:

@@ -15,12 +15,16 @@ N rows of F files, dimension D = H + R, T trees, and C cells in all:
     cells        uint64 [C, 2]     where in `heads` each cell begins and ends; of a part that was appended, first what
                                    it adds to the cells of the first part, then its own
     segments     uint32 [N, 3]     file, start and length in samples at the footer's rate; int64 where those are longer
+    levels       float32 [N]       dBFS, NaN where not known
     file_rows    uint32 [N]        the rows of each file in their order, file by file
     file_first   uint64 [F + 1]    where each file begins in `file_rows`
-    files        int64 [F, 5]      the end of its last segment in samples; its size in bytes, -1 where not known; when
-                                   it last changed, in ns since 1970; where its name begins and ends in `paths`
+    files        int64 [F, 7]      the end of its last segment in samples; its size in bytes, -1 where not known; when
+                                   it last changed, in ns since 1970; where its name begins and ends in `paths`; a
+                                   checksum of its content, 0 where not known; 1 where it could not be read
     paths        uint8             the names, one after the other
     removed      uint8 [F]         1 for a file that was removed or replaced; where there is one
+
+In a library of format 5 there are no `levels`, and `files` has its first five columns.
 
 Numbers in a part count from its own first row and file.
 """
@@ -51,6 +55,11 @@ class Part:
     @property
     def files(self) -> int:
         return self.blocks["files"].shape[0]
+
+    @property
+    def has_levels(self) -> bool:
+        """Not in a library of format 5."""
+        return "levels" in self.blocks
 
     @property
     def places(self) -> int:
@@ -87,7 +96,8 @@ def _is_part(blocks: dict[str, Block], footer: Footer) -> bool:
         "cells": (shapes["centres"][0] + (blocks is not footer.parts[0]) * footer.parts[0]["centres"].shape[0], 2),
         "file_first": (files + 1,),
         "segments": (rows, 3),
-        "files": (files, 5),
+        "files": (files, 7 if "levels" in footer.parts[0] else 5),
+        "levels": (rows,) if "levels" in footer.parts[0] else None,
         "removed": (files,) if "removed" in shapes else None,
         **dict.fromkeys(("tail_norms", "file_rows"), (rows,)),
     }

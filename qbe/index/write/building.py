@@ -116,12 +116,15 @@ def _write_tables(
 ) -> None:
     paths, row_file = list(intake.files), np.asarray(intake.row_file)
     path_end = np.cumsum([len(path) for path in paths], dtype=np.int64)
-    files = np.stack([*intake.file_columns, np.r_[0, path_end[:-1]][: len(paths)], path_end], axis=1)
+    end, size, mtime, content, failed = intake.file_columns
+    path_begin = np.r_[0, path_end[:-1]][: len(paths)]
+    files = np.stack([end, size, mtime, path_begin, path_end, content, failed], axis=1)
     segments = np.empty((len(order), 3), places)
     for at, column in enumerate((row_file, intake.row_start, intake.row_length)):
         segments[:, at] = np.asarray(column)[order]
     writer.add("segments", [segments], places, (3,))
+    writer.add("levels", [np.asarray(intake.row_level)[order]], "<f4")
     writer.add("file_rows", [row[np.argsort(row_file, kind="stable")]], "<u4")
     writer.add("file_first", [np.r_[0, np.bincount(row_file, minlength=len(paths)).cumsum()]], "<u8")
-    writer.add("files", [files], "<i8", (5,))
+    writer.add("files", [files], "<i8", (7,))
     writer.add("paths", [np.asarray(memoryview(b"".join(paths)))], "|u1")

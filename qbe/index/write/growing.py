@@ -61,6 +61,8 @@ def _first_absorbed(library: Library, intake: Intake, removed: Mask) -> int:
     rows_removed = int(library.segment_counts()[removed].sum())
     if library.rows + intake.count == rows_removed:
         return len(library.parts)  # nothing is left to build of
+    if not library.parts[0].has_levels:
+        return 0  # an older format
     built = library.parts[0].rows
     if library.rows - built + intake.count + rows_removed > GROWTH * built or _is_wasteful(library):
         return 0

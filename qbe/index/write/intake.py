@@ -6,6 +6,7 @@ plant each tree on, all to assign them to cells, and all in the order of the cel
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from array import array
@@ -28,16 +29,18 @@ LARGEST_U4 = (1 << 32) - 1
 class Intake:
     """The rows and files that came, in their order. To be used in a `with` block: the nameless file goes with it.
 
-    files : their numbers by name; file_columns : the end of the last segment, size, and mtime of each
+    files : their numbers by name; file_columns : of each the end of the last segment, size, mtime, checksum of the
+        content, and whether it could not be read
     repeated : how many segments were left out because they had come before
     total, moment : float64 [D] and [D, D], the sums of all vectors and of their outer products
     """
 
     def __init__(self, folder: str, dimension: int) -> None:
         self.files: dict[bytes, int] = {}
-        self.file_columns = [array("q"), array("q"), array("q")]
-        self._end, self._size, self._mtime = self.file_columns
+        self.file_columns = [array("q") for _ in range(5)]
+        self._end, self._size, self._mtime, self._content, self._failed = self.file_columns
         self.row_file, self.row_start, self.row_length = array("I"), array("q"), array("q")
+        self.row_level = array("f")  # dBFS, NaN where not known
         self.repeated = 0
         self.total, self.moment = np.zeros(dimension), np.zeros((dimension, dimension))
         self._last_start = array("q")
@@ -74,14 +77,14 @@ class Intake:
             number = self._number(file.path)
             if self._size[number] == UNKNOWN:
                 self._size[number], self._mtime[number] = file.size, file.mtime
+                self._content[number], self._failed[number] = file.content, file.failed
 
     def _number(self, path: bytes) -> int:
         number = self.files.setdefault(path, len(self.files))
         if number == len(self._end):
             self._last_start.append(-1)
-            self._end.append(0)
-            self._size.append(UNKNOWN)
-            self._mtime.append(0)
+            for column in self.file_columns:
+                column.append(UNKNOWN if column is self._size else 0)
         return number
 
     def _enter(self, embedding: Embedding) -> bool:
@@ -96,6 +99,7 @@ class Intake:
         self.row_file.append(file)
         self.row_start.append(embedding.start)
         self.row_length.append(embedding.length)
+        self.row_level.append(math.nan if embedding.level is None else embedding.level)
         return True
 
     def _spill(self, vectors: Vector) -> None:
@@ -116,8 +120,10 @@ class Intake:
         _, starts, row_lengths = library.segments_of(rows).astype(np.int64).T
         self.row_start.frombytes(starts.tobytes())
         self.row_length.frombytes(row_lengths.tobytes())
-        for file, *facts in zip(new, *library.block("files").part(number)[kept, :3].T.tolist(), strict=True):
-            self._end[file], self._size[file], self._mtime[file] = facts
+        self.row_level.frombytes(library.levels(rows).tobytes())
+        for column, facts in zip(self.file_columns, library.facts(number, kept).T.tolist(), strict=True):
+            for file, fact in zip(new, facts, strict=True):
+                column[file] = fact
         for at in range(0, len(rows), BUFFERED_ROWS):
             self._spill(library.frame.given(library.vectors(rows[at : at + BUFFERED_ROWS])))
 

@@ -1,0 +1,45 @@
+"""Which file a sound is, whatever it is called: by what to see whether it has changed, or has only moved."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import replace
+
+from qbe.streams.records import File
+
+PIECE = 1 << 16  # bytes that are read at a time, of the beginning, the middle and the end
+
+
+def file_state(path: bytes) -> File | None:
+    """By what to see whether a file changes. None where there is none, or something else, such as a pipe."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return File(path, status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
+
+
+def identified(path: bytes) -> File | None:
+    """As `file_state`, and by what to know it again under another name."""
+    state = file_state(path)
+    return state and replace(state, content=content(path))
+
+
+def content(path: bytes) -> int:
+    """A checksum of a file, of 64 bits, never 0; 0 where it cannot be read.
+
+    Of the size and three pieces of 64 KiB, at the beginning, in the middle and at the end; of a smaller file of all:
+    two recordings do not agree in all of these, and a file of hours is told as fast as one of seconds.
+    """
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            seen = hashlib.blake2b(size.to_bytes(8, "little"), digest_size=8)
+            for at in (0, (size - PIECE) // 2, size - PIECE) if size > 3 * PIECE else range(0, size, PIECE):
+                file.seek(at)
+                seen.update(file.read(PIECE))
+    except OSError:
+        return 0
+    return int.from_bytes(seen.digest(), "little", signed=True) or 1
