@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from qbe.audio.reading import read_blocks
 from qbe.audio.segmentation import cut
+from qbe.audio.silence import FAINT
 from qbe.encoder import BATCH, JOBS
 from qbe.measure.alterations import ALTERATIONS
 from qbe.measure.evaluation import NORMAL_95, Part, Task, maxsim
@@ -119,12 +120,12 @@ def _beginning(part: Part, root: bytes, sample_rate: int) -> Audio:
 def _embedded(audio: Audio, system: System) -> Vector:
     """Cut as `qbe search` cuts a query, of digital silence one window: float32 [m, D]."""
 
-    def windows(keep_silence: bool) -> list[Audio]:
+    def windows(silence: float | None) -> list[Audio]:
         some = audio if len(audio) else np.zeros(1, np.float32)
-        cuts = cut([some], b"", window=system.samples, hop=system.samples // 2, keep_silence=keep_silence)
+        cuts = cut([some], b"", window=system.samples, hop=system.samples // 2, silence=silence)
         return [segment.audio for segment in cuts]
 
-    sounding = windows(keep_silence=False) or windows(keep_silence=True)[:1]
+    sounding = windows(FAINT) or windows(None)[:1]
     batches = (np.stack(sounding[first : first + BATCH]) for first in range(0, len(sounding), BATCH))
     return np.concatenate([system.embed(batch) for batch in batches])
 
