@@ -61,11 +61,12 @@ _qbe() {
                 *) ;;
             esac ;;
         dups)
-            options='--min-score --json -0 --null -q --quiet -v --verbose --help'
-            valued=' --min-score '
+            options='--min-score --as --json -0 --null -q --quiet -v --verbose --help'
+            valued=' --min-score --as '
             arguments='idx'
             case $before in
                 --min-score) kind='none' ;;
+                --as) kind='choice:csv m3u' ;;
                 *) ;;
             esac ;;
         embed)
@@ -112,8 +113,8 @@ _qbe() {
                 *) ;;
             esac ;;
         search)
-            options='-k --like --unlike --weight --in --min-score --unique --segments --start --duration --candidates --recall --exact --include-self --play --model --json -0 --null -q --quiet -v --verbose --help'
-            valued=' -k --like --unlike --weight --in --min-score --start --duration --candidates --recall --model '
+            options='-k --like --unlike --weight --in --min-score --unique --segments --start --duration --candidates --recall --exact --include-self --play --model --as --json -0 --null -q --quiet -v --verbose --help'
+            valued=' -k --like --unlike --weight --in --min-score --start --duration --candidates --recall --model --as '
             arguments='idx audio'
             case $before in
                 -k) kind='none' ;;
@@ -127,6 +128,7 @@ _qbe() {
                 --candidates) kind='none' ;;
                 --recall) kind='none' ;;
                 --model) kind='onnx' ;;
+                --as) kind='choice:csv m3u audacity raven' ;;
                 *) ;;
             esac ;;
         segment)

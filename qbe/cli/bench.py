@@ -12,7 +12,7 @@ from qbe.cli.progress import progress
 from qbe.support.errors import UsageError
 
 if TYPE_CHECKING:
-    from qbe.cli.outputs import Row
+    from qbe.cli.formats import Row
     from qbe.measure.benchmark import Point
 
 MOST_TREES = 64

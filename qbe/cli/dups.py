@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qbe.cli.app import Json, NullLines, Quiet, Verbose, command
-from qbe.cli.outputs import Output
+from qbe.cli.formats import FilesAs
+from qbe.cli.outputs import Output, Report
 from qbe.cli.progress import progress
 from qbe.cli.tables import bar
 from qbe.support.errors import UsageError, display
@@ -15,7 +16,7 @@ from qbe.support.errors import UsageError, display
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from qbe.cli.outputs import Row
+    from qbe.cli.formats import Row
     from qbe.cli.tables import Shown
     from qbe.search.store import Store
 
@@ -28,6 +29,7 @@ def dups(
     min_score: Annotated[
         float, typer.Option(metavar="S", max=1, help="How much files of a group must be alike.")
     ] = 0.98,
+    form: Annotated[FilesAs | None, typer.Option("--as", help="Write for another program.")] = None,
     as_json: Json = False,
     null: NullLines = False,
     quiet: Quiet = False,
@@ -41,8 +43,10 @@ def dups(
 
     if min_score <= LEAST:
         raise UsageError(f"--min-score {min_score:g}: must be over {LEAST:g} and at most 1")
-    Output(as_json, null).write(_rows(open_store(library), min_score, quiet, verbose), library, _shown)
-    return 0
+    report = Report()
+    output = Output(as_json, null, form, report=report)
+    output.write(_rows(open_store(library), min_score, quiet, verbose), library, _shown)
+    return report.exit_code
 
 
 def _rows(store: Store, min_score: float, quiet: bool, verbose: bool) -> Iterator[Row]:

@@ -17,7 +17,7 @@ from qbe.cli.progress import Update, progress
 from qbe.support.errors import QbeError, UsageError
 
 if TYPE_CHECKING:
-    from qbe.cli.outputs import Cell
+    from qbe.cli.formats import Cell
     from qbe.measure.evaluation import Part, Retrieval, Task
     from qbe.measure.systems import System
     from qbe.streams.records import Vector

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
+from qbe.cli.formats import Audacity, Csv, Format, Lines, M3u, Raven, Row, fields, json_object, text
 from qbe.cli.tables import Shown, write_facts, write_table
-from qbe.support.errors import QbeError, UsageError, display
+from qbe.support.errors import QbeError, UsageError
 
-Cell = str | float | int | bytes  # bytes: the name of a file
-Row = Mapping[str, Cell]
-
-DIGITS, SHOWN_DIGITS = 4, 3  # after the point, of what is no whole number: for programs, and for people
+SHOWN_DIGITS = 3  # after the point, for people
 
 
 def say(message: object) -> None:
@@ -55,68 +50,61 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-@dataclass(frozen=True)
 class Output:
-    """How results are written, as the options say: for people a table, on a terminal; else a line each.
+    """How results are written, as the options say: for people a table, on a terminal; else in a format.
 
     as_json : a line is a JSON object, not fields parted by tabs
     null : lines end in NUL, not newline
+    named : the name of another format; of_places : its results are places in files, not files
+    report : told of what the format cannot hold
     """
 
-    as_json: bool = False
-    null: bool = False
-
-    @property
-    def is_table(self) -> bool:
-        return is_terminal() and not (self.as_json or self.null)
+    def __init__(
+        self,
+        as_json: bool = False,
+        null: bool = False,
+        named: str | None = None,
+        *,
+        of_places: bool = False,
+        report: Callable[[QbeError], None] | None = None,
+    ) -> None:
+        if named and (as_json or null):
+            raise UsageError(f"--as {named} has lines of its own: leave out --json and -0")
+        report = report or Report()
+        others: dict[str, Callable[[], Format]] = {
+            "csv": Csv,
+            "audacity": lambda: Audacity(say),
+            "raven": lambda: Raven(report),
+            "m3u": lambda: M3u(report, of_places=of_places),
+        }
+        self.is_table = is_terminal() and not (as_json or null or named)
+        self._as_json, self._end = as_json, b"\0" if null else b"\n"
+        self._format = others[named]() if named else Lines(json_object if as_json else fields, self._end)
 
     def write(self, rows: Iterable[Row], title: str = "", shown: Callable[[Row], Shown] | None = None) -> None:
         """Rows of the same columns. shown : gives the row of the table"""
         if self.is_table:
             write_table(title, [(shown or _shown)(row) for row in rows])
         else:
-            self._write_lines(_object(row) if self.as_json else _fields(row.values()) for row in rows)
+            _put(self._format.written(rows))
 
     def write_facts(self, facts: Row, title: str = "") -> None:
         """One thing in many columns: name and value a line, or one object."""
         if self.is_table:
-            write_facts(title, {name: _text(fact, DIGITS) for name, fact in facts.items()})
+            write_facts(title, {name: text(fact) for name, fact in facts.items()})
+        elif self._as_json:
+            _put([json_object(facts) + self._end])
         else:
-            self._write_lines([_object(facts)] if self.as_json else map(_fields, facts.items()))
-
-    def _write_lines(self, lines: Iterable[bytes]) -> None:
-        for line in lines:
-            sys.stdout.buffer.write(line + (b"\0" if self.null else b"\n"))
-        sys.stdout.buffer.flush()
+            _put(fields({"name": name, "value": fact}) + self._end for name, fact in facts.items())
 
 
-def _fields(cells: Iterable[Cell]) -> bytes:
-    """Names of files as their own bytes."""
-    return b"\t".join(cell if isinstance(cell, bytes) else _text(cell, DIGITS).encode() for cell in cells)
-
-
-def _text(cell: Cell, digits: int) -> str:
-    if isinstance(cell, bytes):
-        return display(cell)
-    return f"{cell:.{digits}f}" if isinstance(cell, float) else str(cell)
-
-
-def _object(row: Row) -> bytes:
-    members = dict(_member(name, cell) for name, cell in row.items())
-    return json.dumps(members, ensure_ascii=False).encode()
-
-
-def _member(name: str, cell: Cell) -> tuple[str, object]:
-    """The name of a file that is not UTF-8 comes in base64, and under another key."""
-    if not isinstance(cell, bytes):
-        return name, round(cell, DIGITS) if isinstance(cell, float) else cell
-    try:
-        return name, cell.decode()
-    except UnicodeDecodeError:
-        return f"{name}_base64", base64.b64encode(cell).decode()
+def _put(pieces: Iterable[bytes]) -> None:
+    for piece in pieces:
+        sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
 
 
 def _shown(row: Row) -> Shown:
     return {
-        f" {name}" if isinstance(cell, int | float) else name: _text(cell, SHOWN_DIGITS) for name, cell in row.items()
+        f" {name}" if isinstance(cell, int | float) else name: text(cell, SHOWN_DIGITS) for name, cell in row.items()
     }

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qbe.cli.app import Duration, Json, Model, NullLines, Quiet, Start, Verbose, command
+from qbe.cli.formats import PlacesAs
 from qbe.cli.inputs import whole_stdin
-from qbe.cli.outputs import Output, Report
+from qbe.cli.outputs import Output, Report, is_terminal
 from qbe.cli.progress import progress
 from qbe.cli.tables import bar
 from qbe.cli.times import clock
@@ -19,7 +20,7 @@ from qbe.support.errors import QbeError, UsageError, display
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from qbe.cli.outputs import Cell, Row
+    from qbe.cli.formats import Cell, Row
     from qbe.cli.tables import Shown
     from qbe.library import Result
     from qbe.search.queries import Query, QueryReader
@@ -62,6 +63,7 @@ def search(
     include_self: Annotated[bool, typer.Option("--include-self", help="The query file may answer itself.")] = False,
     play: Annotated[bool, typer.Option("--play", help="Play the results in turn, each from its place.")] = False,
     model: Model = None,
+    form: Annotated[PlacesAs | None, typer.Option("--as", help="Write for another program.")] = None,
     as_json: Json = False,
     null: NullLines = False,
     quiet: Quiet = False,
@@ -79,11 +81,12 @@ def search(
     if (unlike and not like) or (like and (start or duration is not None)):
         raise UsageError("--unlike goes with --like, and --start and --duration go with queries")
     thorough = effort(candidates, recall, exact or bool(inside))
-    opened, report, output, found = open_library(library, model=model), Report(), Output(as_json, null), 0
+    opened, report, found = open_library(library, model=model), Report(), 0
+    output = Output(as_json, null, form, of_places=segments, report=report)
     reader, globs = opened.reader, opened.globs(inside or [])
     wanted = Wanted(k, segments, -1.0 if min_score is None else min_score, unique, globs, include_self)
     asked = _each(reader, queries, start, duration, report) if queries else _blended(reader, like, unlike, weight)
-    with progress("search", None, quiet=quiet or output.is_table or play, verbose=verbose) as update:
+    with progress("search", None, quiet=quiet or is_terminal() or play, verbose=verbose) as update:
         replies = (reply for read in asked for reply in opened.answers(read, wanted, thorough))
         files, held = opened.store.held()
         for done, (query, results) in enumerate(replies, 1):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import tone, write_sound
+from formats import comma_separated, label_track, playlist, selection_table
 from shell import in_terminal, sh
 
 COMMANDS = {
@@ -114,3 +115,57 @@ def test_a_word_of_in_that_matches_nothing_says_which_names_are_near(folder: Pat
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.startswith(b"qbe: --in sounds/tonne 3.wav: no file of lib.idx ")
     assert b"near it: sounds/tone 3.wav" in done.stderr
+
+
+def test_other_programs_get_the_same_places(folder: Path) -> None:
+    search = "qbe search lib.idx query.wav other.wav -k 3 --segments"
+    rows = [json.loads(line) for line in sh(f"{search} --json", folder).stdout.splitlines()]
+    places = [(row["start"], row["end"]) for row in rows]
+    found = {name: sh(f"{search} --as {name}", folder) for name in ("csv", "audacity", "raven", "m3u")}
+    assert {done.returncode for done in found.values()} == {0}
+    assert len(places) == 6
+
+    table = comma_separated(found["csv"].stdout)
+    assert [(float(row["start"]), float(row["end"])) for row in table] == places
+    assert [row["path"].decode() for row in table] == [row["path"] for row in rows]
+    labels = label_track(found["audacity"].stdout)
+    assert [(label.start, label.end) for label in labels] == places
+    assert found["audacity"].stderr.count(b"\n") == 1
+    assert b"labels name theirs" in found["audacity"].stderr
+    selections = selection_table(found["raven"].stdout)
+    assert [(float(row["File Offset (s)"]), float(row["End Time (s)"])) for row in selections] == places
+    items = playlist(found["m3u"].stdout)
+    assert [(item.options["start-time"], item.options["stop-time"]) for item in items] == places
+    assert [item.path.decode() for item in items] == [row["path"] for row in rows]
+
+
+def test_a_label_track_of_one_sound_needs_no_word(folder: Path) -> None:
+    done = sh("qbe search lib.idx query.wav --segments --in 'sounds/tone 1.wav' --as audacity", folder)
+    assert (done.returncode, done.stderr, len(label_track(done.stdout))) == (0, b"", 2)
+
+
+def test_files_are_played_whole_and_groups_of_them(folder: Path) -> None:
+    items = playlist(sh("qbe search lib.idx query.wav --as m3u", folder).stdout)
+    assert [item.options for item in items] == [{}] * 4
+    items = playlist(sh("qbe dups lib.idx --min-score 0.51 --as m3u", folder).stdout)
+    assert {item.title.partition(" ")[0] for item in items} == {"1."}
+    table = comma_separated(sh("qbe dups lib.idx --min-score 0.51 --as csv", folder).stdout)
+    assert list(table[0]) == ["group", "score", "path"]
+    assert [row["path"] for row in table] == [item.path for item in items]
+
+
+def test_a_name_that_a_format_cannot_hold_is_said(folder: Path) -> None:
+    (folder / "lines").mkdir()
+    for name in ("a\nb.wav", "c.wav"):
+        write_sound(folder / "lines" / name, tone(400, 1.1))
+    assert sh("qbe embed lines | qbe index -o lines.idx", folder).returncode == 0
+    done = sh("qbe search lines.idx query.wav --as m3u", folder)
+    assert (done.returncode, [item.path for item in playlist(done.stdout)]) == (2, [b"lines/c.wav"])
+    assert done.stderr == b"qbe: lines/a\\nb.wav: a playlist cannot hold this name; --json and --as csv can\n"
+    assert sh("qbe search lines.idx query.wav --as csv", folder).returncode == 0
+
+
+def test_another_program_s_format_is_no_table_on_a_terminal(folder: Path) -> None:
+    code, shown = in_terminal("qbe search lib.idx query.wav -k 1 --as m3u", folder)
+    assert code == 0
+    assert playlist(shown.replace("\r\n", "\n").encode())
