@@ -25,7 +25,7 @@ _qbe() {
     local options='' valued=' ' arguments='' kind='' place=-1 k
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "bench deform dups embed eval index info search segment train --help --version" -- "$current"))
+        COMPREPLY=($(compgen -W "bench clip deform dups embed eval index info search segment train --help --version" -- "$current"))
         return
     fi
     case $command in
@@ -39,6 +39,15 @@ _qbe() {
                 --queries) kind='none' ;;
                 --seed) kind='none' ;;
                 --plot) kind='any' ;;
+                *) ;;
+            esac ;;
+        clip)
+            options='-o --output --pad -0 --null -q --quiet -v --verbose --help'
+            valued=' -o --output --pad '
+            arguments='none'
+            case $before in
+                -o|--output) kind='folder' ;;
+                --pad) kind='none' ;;
                 *) ;;
             esac ;;
         deform)

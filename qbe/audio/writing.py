@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from qbe.audio.sound import Sound
 from qbe.streams.records import Audio
@@ -17,6 +18,7 @@ from qbe.support.saving import save_file
 
 FRAMES = 4096  # written at a time: libsndfile's Vorbis encoder has crashed on whole minutes
 FLOAT = 3  # WAVE_FORMAT_IEEE_FLOAT
+SYSTEM_ERROR = 2  # SF_ERR_SYSTEM
 
 # What keeps the most of a float sound, by format; others have one that libsndfile picks.
 SUBTYPES = {
@@ -65,21 +67,34 @@ def format_of(path: bytes) -> str:
 
 
 def write_file(path: bytes, sound: Sound, blocks: Iterator[Audio]) -> None:
-    """A sound file in the format of the name's ending; it takes its place when it is whole.
-
-    AudioError where the format cannot hold the sound's rate or channels.
-    """
+    """A sound file in the format of the name's ending. Raises as `encode`."""
     form = format_of(path)
     subtype = "OPUS" if path.lower().endswith(b".opus") else SUBTYPES.get(form)
+    if subtype != "FLOAT":
+        blocks = (np.clip(block, -1, 1) for block in blocks)  # integers would wrap around
+    encode(path, sound, blocks, form, subtype)
+
+
+def encode(
+    path: bytes, sound: Sound, blocks: Iterable[Audio | NDArray[np.int32]], form: str, subtype: str | None
+) -> None:
+    """A sound file that takes its place when it is whole.
+
+    sound : tells rate and channels; form, subtype : as libsndfile calls them; None: the one that it picks
+    AudioError where the format cannot hold the sound's rate or channels; OSError as from the system.
+    """
     with save_file(path) as file:
         try:
-            with soundfile.SoundFile(file, "w", sound.sample_rate, sound.channels, subtype, format=form) as out:
+            # By number: of a file object's errors soundfile would print a traceback, and go on.
+            with soundfile.SoundFile(
+                file.fileno(), "w", sound.sample_rate, sound.channels, subtype, format=form, closefd=False
+            ) as out:
                 for block in blocks:
-                    if subtype != "FLOAT":
-                        block = np.clip(block, -1, 1)  # integers would wrap around
                     for first in range(0, len(block), FRAMES):
                         out.write(block[first : first + FRAMES])
         except (soundfile.SoundFileError, ValueError) as error:
+            if getattr(error, "code", 0) == SYSTEM_ERROR:
+                os.write(file.fileno(), b"\0")  # raises what the system has said
             reason = str(getattr(error, "error_string", error)).rstrip(".")
             raise AudioError(
                 f"{display(path)}: {form} cannot hold {sound.channels} channels at {sound.sample_rate} Hz ({reason})"

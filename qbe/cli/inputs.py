@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, BinaryIO
 from qbe.support.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from qbe.support.errors import OnError
+
+LONGEST_LINE = 1 << 16  # bytes
 
 
 def sound_files(inputs: list[str] | None, files_from: str | None, null: bool, on_error: OnError) -> list[bytes]:
@@ -40,6 +44,18 @@ def whole_stdin() -> bytes:
     from qbe.support.bounded import read_whole
 
     return read_whole(stdin(), "standard input", UsageError)
+
+
+def lines(file: BinaryIO, end: bytes) -> Iterator[bytes]:
+    """The lines of a file without their ends, as they come. UsageError where one does not end."""
+    rest = b""
+    while chunk := file.read1(LONGEST_LINE):  # type: ignore[attr-defined]
+        *whole, rest = (rest + chunk).split(end)
+        yield from whole
+        if len(rest) > LONGEST_LINE:
+            raise UsageError(f"standard input: a line of over {LONGEST_LINE >> 10} KB")
+    if rest:
+        yield rest
 
 
 def stdin() -> BinaryIO:

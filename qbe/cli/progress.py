@@ -77,7 +77,7 @@ def _bars(total: float | None) -> Progress:
     return Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
 
 
-def _is_fed() -> bool:
+def is_fed() -> bool:
     """Whether stdin is a pipe: then the command before this one shows progress, and two would write into one line."""
     return sys.stdin is not None and stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode)
 
@@ -98,7 +98,7 @@ def watched(records: Iterable[Record], sample_rate: int, update: Update, files: 
     """
     began = shown = time.monotonic()
     done, path, reached, samples = 0, None, 0, 0
-    every = EVERY if files is not None or not _is_fed() else float("inf")
+    every = EVERY if files is not None or not is_fed() else float("inf")
 
     def tell(through: int) -> None:
         update(through, heard(through, files, samples / sample_rate, began))

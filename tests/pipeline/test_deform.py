@@ -208,3 +208,11 @@ def test_a_long_sound_in_little_memory(tmp_path: Path) -> None:
     write_sound(tmp_path / "short.wav", noise(60.0))
     short, long = (peak_memory(f"qbe deform --pitch 2 --eq 1 {n}.wav > /dev/null", tmp_path) for n in ("short", "long"))
     assert long < short + 40
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])
+def test_a_file_that_does_not_go_on_the_disk_is_said_in_one_line(folder: Path, ending: str) -> None:
+    done = sh(f"ulimit -f 4; qbe deform --stretch 2 a.flac -o long.{ending}", folder)
+    assert (done.returncode, len(said(done))) == (2, 1)
+    assert f"long.{ending}: File too large" in said(done)[0]
+    assert sorted(path.name for path in folder.iterdir()) == ["a.flac", "b.wav"]
