@@ -15,6 +15,7 @@ from qbe.search.answers import Wanted, answers, effort
 from qbe.search.inside import globs_of
 from qbe.search.queries import Query, QueryReader, blend, check_model
 from qbe.search.store import About, Effort, Fact, FileEntry, Match, Store
+from qbe.search.windows import Windows
 from qbe.stores import open_store
 from qbe.streams.records import File
 from qbe.support.errors import LibraryError, UsageError, display
@@ -103,7 +104,7 @@ class Library:
         name = os.fsencode(path)
         if name not in self._entries:
             raise LibraryError(f"{display(name)}: not in {self.store.name}")
-        rows = self.store.rows_of(self._entries[name].number)
+        rows, _ = self.store.rows_of(np.array([self._entries[name].number]))
         starts, lengths = self.store.places(rows)[:, 1:].T.astype(np.float64) / self.about.sample_rate
         vectors, levels = self.store.given(self.store.vectors(rows)), self.store.levels(rows)
         return Embeddings(vectors, starts, starts + lengths, levels, self.about.model)
@@ -124,30 +125,32 @@ class Library:
         inside: str | Sequence[str] = (),
         min_score: float = -1.0,
         unique: bool = False,
-        segments: bool = False,
+        places: bool = False,
         start: float = 0.0,
         duration: float | None = None,
         candidates: int | None = None,
         recall: float | None = None,
         exact: bool = False,
         include_self: bool = False,
+        per_file: int | None = None,
     ) -> list[Result]:
         """The sounds that sound like a query, best first, as `qbe search` finds them.
 
         sound : what to search for: a sound as `qbe.embed` takes it, or Embeddings
         sample_rate : Hz, of all that is given as samples
-        k : how many results
+        k : how many results; 0: all
         like, unlike, weight : with these the query is one vector, the mean of `sound` and all of `like`, less `weight`
             times the mean of all of `unlike`
         inside : names of files and folders, or globs; only files that match one, or lie in a folder that does.
             UsageError where there is no such file
         min_score : results that score less are left out
         unique : near-identical results are shown once
-        segments : single segments instead of files
+        places : places in files, as long as the query, instead of files
+        per_file : so many places of one file at most
         start, duration : the part of `sound` to search for, seconds
         candidates, recall, exact : how many segments are scored: so many for each of the query's, enough for a recall
             (0.97 if nothing is said), or all; give one of them. With `inside` it is all
-        include_self : the query's own file may answer
+        include_self : what was asked for may answer: the query's own file, or the part of it that it is
 
         Raises AudioError, ModelError where the model is not the library's, UsageError.
         """
@@ -157,7 +160,7 @@ class Library:
         likes, unlikes = ([self.query(one, sample_rate) for one in _several(sounds)] for sounds in (like, unlike))
         query = blend(first + likes, unlikes, weight) if likes or unlikes else first[0]
         globs = self.globs([inside] if isinstance(inside, str) else inside)
-        wanted = Wanted(k, segments, min_score, unique, globs, include_self)
+        wanted = Wanted(k, places, min_score, unique, globs, include_self, per_file)
         [(_, results)] = self.answers([query], wanted, effort(candidates, recall, exact or bool(globs)))
         return results
 
@@ -172,7 +175,9 @@ class Library:
         """What a sound, or a part of it (seconds), is searched for by."""
         if isinstance(sound, Embeddings):
             check_model(self.about, self.store.name, None, sound.model)
-            return Query(b"-", sound.vectors, ())
+            rate = self.about.sample_rate
+            starts, end = np.rint(sound.starts * rate).astype(np.int64), round(sound.ends.max() * rate)
+            return Query(b"-", Windows.of(sound.vectors, starts, sound.levels, end), ())
         if isinstance(sound, np.ndarray):
             return self.reader.from_samples(sound, rate_of(sample_rate), start, duration)
         return self.reader.from_sound(source_of(sound), start, duration)
@@ -184,8 +189,7 @@ class Library:
 
     def _result(self, match: Match) -> Result:
         rate = self.about.sample_rate
-        end = (match.start + match.length) / rate
-        return Result(os.fsdecode(match.path), match.score, match.start / rate, end)
+        return Result(os.fsdecode(match.path), match.score, match.start / rate, match.end / rate)
 
     def duplicates(
         self, min_score: float = 0.98, on_file: Callable[[int], None] = lambda _: None

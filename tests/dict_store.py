@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from qbe.search.centring import centred, middle, restored
 from qbe.search.store import About, Effort, Fact, FileEntry, Filter, Near, Written
+from qbe.search.windows import Windows
 from qbe.streams.records import Embedding, File, Header, Numbers, Vector
 from qbe.support.errors import LibraryError, ModelError
 
@@ -27,6 +28,7 @@ class Sounds:
     states: dict[bytes, File] = field(default_factory=dict)
 
 
+HOP = 8192
 KEPT: dict[str, Sounds] = {}
 
 
@@ -68,24 +70,25 @@ class DictStore:
     def reaching(self, query: Vector, least: float) -> Numbers:
         return np.arange(self.rows)
 
-    def bounds(self, query: Vector) -> tuple[Numbers, NDArray[np.float64]]:
+    def bounds(self, query: Windows) -> tuple[Numbers, NDArray[np.float64]]:
         files = np.unique(self._places[:, 0])
         return files, np.ones(len(files))
 
-    def best_of_rows(self, query: Vector, rows: Numbers) -> Vector:
-        return (self._vectors[rows] @ query.T.astype(np.float64)).max(1, initial=-1).astype(np.float32)
+    def cosines(self, query: Vector, rows: Numbers) -> Vector:
+        return (self._vectors[rows] @ query.T.astype(np.float64)).astype(np.float32)
 
     def best_of_files(self, query: Vector, files: Numbers) -> tuple[Vector, Numbers]:
         best, rows = [], []
         for file in files.tolist():
-            own = self.rows_of(file)
-            cosines = (self._vectors[own] @ query.T.astype(np.float64)).astype(np.float32)
+            own, _ = self.rows_of(np.array([file]))
+            cosines = self.cosines(query, own)
             best.append(cosines.max(0))
-            rows.append(own[cosines.max(1).argmax()])
-        return np.array(best, np.float32).reshape(-1, len(query)), np.array(rows, np.int64)
+            rows.append(own[cosines.argmax(0)])
+        return np.array(best, np.float32).reshape(-1, len(query)), np.array(rows, np.int64).reshape(-1, len(query))
 
     def admitted(self, files: NDArray[np.integer[Any]], only: Filter) -> NDArray[np.bool_]:
-        return np.array([only.admits(self._paths[file]) for file in files], bool)
+        states = [self.sounds.states.get(self._paths[file], File(self._paths[file], -1, 0)) for file in files]
+        return np.array([only.admits(state) for state in states], bool)
 
     def places(self, rows: Numbers) -> NDArray[np.integer[Any]]:
         return self._places[rows]
@@ -99,8 +102,9 @@ class DictStore:
     def levels(self, rows: Numbers) -> Vector:
         return self._levels[rows]
 
-    def rows_of(self, file: int) -> Numbers:
-        return (self._places[:, 0] == file).nonzero()[0]
+    def rows_of(self, files: Numbers) -> tuple[Numbers, Numbers]:
+        rows = [(self._places[:, 0] == file).nonzero()[0] for file in files]
+        return np.concatenate([np.zeros(0, np.int64), *rows]), np.cumsum([0, *map(len, rows[:-1])])
 
     def files(self) -> Iterator[FileEntry]:
         for number, (path, segments) in enumerate(self.sounds.of_files.items()):
@@ -126,7 +130,7 @@ class DictWriter:
         self.name = name
 
     def replace(self, header: Header, embeddings: Iterable[Embedding], files: Iterable[File]) -> Written:
-        about = About(header.model or "", header.name or "", header.sample_rate, header.dimension or 0)
+        about = About(header.model or "", header.name or "", header.sample_rate, header.dimension or 0, HOP)
         return self._put(Sounds(about), embeddings, files)
 
     def append(self, header: Header, embeddings: Iterable[Embedding], files: Iterable[File]) -> Written:

@@ -37,7 +37,7 @@ def search(
     queries: Annotated[
         list[str] | None, typer.Argument(metavar="[QUERY]...", help="Sounds, folders; '-': audio or a stream on stdin.")
     ] = None,
-    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="How many results.")] = 10,
+    k: Annotated[int, typer.Option("-k", metavar="N", min=0, help="How many results; 0: all.")] = 10,
     like: Annotated[list[str] | None, typer.Option(metavar="SOUND", help="A sound to be near.  [repeatable]")] = None,
     unlike: Annotated[
         list[str] | None, typer.Option(metavar="SOUND", help="A sound to be far from.  [repeatable]")
@@ -50,7 +50,10 @@ def search(
         float | None, typer.Option(metavar="S", min=-1, max=1, help="Leave out results that score less.")
     ] = None,
     unique: Annotated[bool, typer.Option("--unique", help="Show near-identical results once.")] = False,
-    segments: Annotated[bool, typer.Option("--segments", help="Single segments instead of files.")] = False,
+    places: Annotated[bool, typer.Option("--places", help="Every place in a file, not each file once.")] = False,
+    per_file: Annotated[
+        int | None, typer.Option("--max-per-file", metavar="N", help="At most N places of one file.")
+    ] = None,
     start: Start = 0.0,
     duration: Duration = None,
     candidates: Annotated[
@@ -60,7 +63,7 @@ def search(
         float | None, typer.Option(metavar="R", help="Score enough for this recall.  [default: 0.97]")
     ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Score all.")] = False,
-    include_self: Annotated[bool, typer.Option("--include-self", help="The query file may answer itself.")] = False,
+    include_self: Annotated[bool, typer.Option("--include-self", help="What was asked for may answer.")] = False,
     play: Annotated[bool, typer.Option("--play", help="Play the results in turn, each from its place.")] = False,
     model: Model = None,
     form: Annotated[PlacesAs | None, typer.Option("--as", help="Write for another program.")] = None,
@@ -82,9 +85,10 @@ def search(
         raise UsageError("--unlike goes with --like, and --start and --duration go with queries")
     thorough = effort(candidates, recall, exact or bool(inside))
     opened, report, found = open_library(library, model=model), Report(), 0
-    output = Output(as_json, null, form, of_places=segments, report=report)
+    output = Output(as_json, null, form, of_places=places, report=report)
     reader, globs = opened.reader, opened.globs(inside or [])
-    wanted = Wanted(k, segments, -1.0 if min_score is None else min_score, unique, globs, include_self)
+    least = -1.0 if min_score is None else min_score
+    wanted = Wanted(k, places, least, unique, globs, include_self, per_file)
     asked = _each(reader, queries, start, duration, report) if queries else _blended(reader, like, unlike, weight)
     with progress("search", None, quiet=quiet or is_terminal() or play, verbose=verbose) as update:
         replies = (reply for read in asked for reply in opened.answers(read, wanted, thorough))

@@ -13,6 +13,7 @@ from qbe.index.file.library import Library, open_library
 from qbe.index.near import exact
 from qbe.index.near.candidates import nearest
 from qbe.search.store import About, Effort, Fact, FileEntry, Filter, Near
+from qbe.search.windows import Windows
 from qbe.streams.records import Numbers, Vector
 
 MOST_FILTERS = 256  # whose verdicts are kept
@@ -32,7 +33,7 @@ class FileStore:
     @property
     def about(self) -> About:
         footer = self.library.footer
-        return About(footer.model, footer.name, footer.sample_rate, footer.dimension)
+        return About(footer.model, footer.name, footer.sample_rate, footer.dimension, footer.hop)
 
     @property
     def rows(self) -> int:
@@ -75,11 +76,11 @@ class FileStore:
         rows = exact.rows_reaching(self.library, query, least)
         return rows if self.library.removed is None else rows[self.library.are_there(self.places(rows)[:, 0])]
 
-    def bounds(self, query: Vector) -> tuple[Numbers, NDArray[np.float64]]:
+    def bounds(self, query: Windows) -> tuple[Numbers, NDArray[np.float64]]:
         return exact.file_bounds(self.library, query)
 
-    def best_of_rows(self, query: Vector, rows: Numbers) -> Vector:
-        return exact.best_of_rows(self.library, query, rows)
+    def cosines(self, query: Vector, rows: Numbers) -> Vector:
+        return exact.cosines(self.library, query, rows)
 
     def best_of_files(self, query: Vector, files: Numbers) -> tuple[Vector, Numbers]:
         return exact.best_of_files(self.library, query, files)
@@ -96,7 +97,7 @@ class FileStore:
         unknown = files[verdicts[files] == 0]
         if len(unknown):
             asked = np.unique(unknown).astype(np.int64)
-            verdicts[asked] = [1 if only.admits(path) else -1 for path in self.paths(asked)]
+            verdicts[asked] = [1 if only.admits(file) else -1 for file in self.library.identities(asked)]
         may: NDArray[np.bool_] = verdicts[files] > 0
         return may
 
@@ -112,8 +113,8 @@ class FileStore:
     def levels(self, rows: Numbers) -> Vector:
         return self.library.levels(rows)
 
-    def rows_of(self, file: int) -> Numbers:
-        return self.library.rows_of(file)
+    def rows_of(self, files: Numbers) -> tuple[Numbers, Numbers]:
+        return self.library.rows_of_files(files)
 
     def files(self) -> Iterator[FileEntry]:
         return self.library.entries()

@@ -17,8 +17,8 @@ from qbe.index.near.candidates import nearest
 from qbe.index.store import FileStore
 from qbe.index.write.building import write_library
 from qbe.index.write.intake import Intake
-from qbe.search.ranking import search
-from qbe.search.store import EXACT, RECALL, Effort, Match
+from qbe.search.rows import nearest_rows
+from qbe.search.store import EXACT, RECALL, Effort
 from qbe.streams.records import Numbers, Vector
 from qbe.support.errors import LibraryError
 from qbe.support.plotting import write_svg
@@ -81,27 +81,26 @@ def measure(library: Library, queries: Vector, k: int) -> Iterator[Point]:
     """Exact search, then more and more candidates, until all is found or half of the segments are scored."""
     store = FileStore(library)
 
-    def timed(effort: Effort) -> tuple[list[list[Match]], float]:
-        return _timed(lambda query: search(store, query, k, segments=True, effort=effort), queries)
+    def timed(effort: Effort) -> tuple[list[Vector], float]:
+        return _timed(lambda query: nearest_rows(store, query, k, effort=effort).scores, queries)
 
     answers, speed = timed(EXACT)
     yield Point(library.trees, None, 1.0, speed)
-    worst = [matches[-1].score - TIED for matches in answers]
+    worst = [scores[-1] - TIED for scores in answers]
     wanted = sum(map(len, answers))
     budget, recall = SMALLEST, 0.0
     while recall < ENOUGH and budget <= library.rows / 2:
         answers, speed = timed(Effort(candidates=budget))
-        hits = (match.score >= least for matches, least in zip(answers, worst, strict=True) for match in matches)
-        recall = sum(hits) / wanted
+        recall = sum(np.count_nonzero(of >= least) for of, least in zip(answers, worst, strict=True)) / wanted
         yield Point(library.trees, budget, recall, speed)
         budget *= 2
 
 
-def _timed(answer: Callable[[Vector], list[Match]], queries: Vector) -> tuple[list[list[Match]], float]:
+def _timed(answer: Callable[[Vector], Vector], queries: Vector) -> tuple[list[Vector], float]:
     """Answers, and how many a second: of the second round, when what is read is in memory."""
     for _ in range(2):
         began = time.perf_counter()
-        answers = [answer(query) for query in queries[:, None]]
+        answers = [answer(query) for query in queries]
     return answers, len(queries) / (time.perf_counter() - began)
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from qbe.search.places import Place
 from qbe.search.queries import Query
-from qbe.search.ranking import search, search_all
+from qbe.search.question import Question
+from qbe.search.ranking import search
 from qbe.search.store import EXACT, Effort, Filter, Match, Store
 from qbe.support.errors import UsageError
 
-NEAR_IDENTICAL = 0.98  # cosine of two segments
+NEAR_IDENTICAL = 0.98  # mean cosine of two places
 WIDENED = 4
 AT_ONCE = 256  # queries
 
@@ -21,28 +23,28 @@ AT_ONCE = 256  # queries
 class Wanted:
     """What may answer.
 
-    k : how many
-    segments : single segments instead of files
+    k : how many; 0: all
+    places : places, as long as the query, instead of files
     min_score : of an answer
-    unique : leave out what is near-identical to a better answer: the cosine of the two places is 0.98 or more
+    unique : leave out what is near-identical to a better answer: the mean cosine of the two places is 0.98 or more
     inside : globs; a file counts that matches one, or lies in a folder that does. Without any, all count
-    include_self : the query's own files count
+    include_self : what was asked for counts, too: the query's own file, or the part of it
+    per_file : how many places of one file; None: all
     """
 
     k: int
-    segments: bool = False
+    places: bool = False
     min_score: float = -1.0
     unique: bool = False
     inside: Sequence[bytes] = ()
     include_self: bool = False
+    per_file: int | None = None
 
     def __post_init__(self) -> None:
-        if self.k < 1:
-            raise UsageError(f"-k {self.k}: must be 1 or more")
-
-    def admitting(self, query: Query) -> Filter:
-        """Which files may answer a query."""
-        return Filter(tuple(self.inside), () if self.include_self else query.files)
+        if self.k < 0:
+            raise UsageError(f"-k {self.k}: must be 1 or more, or 0 for all")
+        if self.per_file is not None and (self.per_file < 1 or not self.places):
+            raise UsageError(f"--max-per-file {self.per_file}: must be 1 or more, and goes with --places")
 
 
 def effort(candidates: int | None, recall: float | None, exact: bool) -> Effort:
@@ -63,39 +65,52 @@ def effort(candidates: int | None, recall: float | None, exact: bool) -> Effort:
 def answers(
     store: Store, queries: Sequence[Query], wanted: Wanted, effort: Effort
 ) -> Iterator[tuple[Query, list[Match]]]:
-    """The best answers to each query, best first: k of them, if there are so many.
+    """The best answers to each query, best first: as many as are wanted, if there are so many.
 
     Quicker for many queries at once than one by one.
     """
     for first in range(0, len(queries), AT_ONCE):
-        yield from _answers_at_once(store, queries[first : first + AT_ONCE], wanted, effort)
+        some = queries[first : first + AT_ONCE]
+        questions = [_question(store, query, wanted) for query in some]
+        thorough = effort if wanted.k else EXACT
+        found = search(questions, places=wanted.places, effort=thorough)
+        for query, question, answered in zip(some, questions, found, strict=True):
+            best = _unique(question, answered, wanted, thorough) if wanted.unique else answered
+            yield query, _matches(store, best)
 
 
-def _answers_at_once(
-    store: Store, queries: Sequence[Query], wanted: Wanted, effort: Effort
-) -> Iterator[tuple[Query, list[Match]]]:
-    filters = [wanted.admitting(query) for query in queries]
-    vectors = [query.vectors for query in queries]
-    found = search_all(store, vectors, wanted.k, segments=wanted.segments, only=filters, effort=effort)
-    for query, matches, only in zip(queries, found, filters, strict=True):
-        fetched = wanted.k
-        while True:
-            good = [match for match in matches if match.score >= wanted.min_score]
-            best = _unique(store, good)[: wanted.k] if wanted.unique else good
-            if len(best) == wanted.k or len(good) < fetched:
-                break
-            fetched *= WIDENED
-            matches = search(store, query.vectors, fetched, segments=wanted.segments, only=only, effort=effort)
-        yield query, best
+def _question(store: Store, query: Query, wanted: Wanted) -> Question:
+    seen = replace(query.windows, vectors=store.seen(query.windows.vectors))
+    only = Filter(tuple(wanted.inside), () if wanted.include_self else query.files)
+    return Question(store, seen, wanted.k or store.rows, only, query.part, wanted.min_score, wanted.per_file)
 
 
-def _unique(store: Store, matches: list[Match]) -> list[Match]:
-    """Without those that are near-identical to an earlier one that stays."""
-    if not matches:
-        return []
-    vectors = store.vectors(np.array([match.row for match in matches]))
-    kept: list[int] = []
-    for at, vector in enumerate(vectors):
-        if not kept or (vectors[kept] @ vector).max() < NEAR_IDENTICAL:
-            kept.append(at)
-    return [matches[at] for at in kept]
+def _unique(question: Question, answered: list[Place], wanted: Wanted, effort: Effort) -> list[Place]:
+    """Without those that are near-identical to an earlier one that stays; as many more are asked for as that takes."""
+    while True:
+        best = _each_once(question, answered)[: question.k if wanted.k else None]
+        if len(best) >= wanted.k or len(answered) < question.k:
+            return best
+        question = replace(question, k=question.k * WIDENED)
+        [answered] = search([question], places=wanted.places, effort=effort)
+
+
+def _each_once(question: Question, places: list[Place]) -> list[Place]:
+    """Two places are near-identical if, laid over each other, the cosines of their rows have so high a mean."""
+    kept: list[Place] = []
+    weights = question.windows.weights
+    vectors = np.zeros((len(places), len(weights), question.store.about.dimension), np.float32)
+    for number, place in enumerate(places):
+        under = place.rows >= 0
+        of_place = np.zeros_like(vectors[0])
+        of_place[under] = question.store.vectors(place.rows[under])
+        alike = np.einsum("pqd,qd,q->p", vectors[: len(kept)], of_place, weights)
+        if alike.max(initial=-1) < NEAR_IDENTICAL * weights[under].sum():
+            vectors[len(kept)] = of_place
+            kept.append(places[number])
+    return kept
+
+
+def _matches(store: Store, places: list[Place]) -> list[Match]:
+    paths = store.paths(np.array([place.file for place in places], np.int64))
+    return [Match(path, *place[1:4]) for path, place in zip(paths, places, strict=True)]

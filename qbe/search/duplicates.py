@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.search.ranking import search
+from qbe.search.rows import nearest_rows
 from qbe.search.store import Effort, FileEntry, Filter, Store
+from qbe.streams.records import Vector
 
 PROBES = 4  # segments of a file whose neighbours are looked up
 NEIGHBOURS, MOST_NEIGHBOURS = 16, 1024
@@ -61,13 +62,9 @@ class Finder:
         """Those that hold sound, by their numbers."""
         return {entry.number: entry for entry in self.store.files() if entry.segments}
 
-    @cached_property
-    def _numbers(self) -> dict[bytes, int]:
-        return {entry.path: file for file, entry in self.files.items()}
-
     def vectors(self, file: int) -> Vectors:
         """As the store sees them, [n, D]."""
-        return self.store.vectors(self.store.rows_of(file))
+        return self.store.vectors(self.store.rows_of(np.array([file]))[0])
 
     def duplicates(self, file: int, is_taken: Callable[[int], bool]) -> Iterator[tuple[int, float]]:
         """The files that are not taken, in their order, and their scores."""
@@ -82,17 +79,16 @@ class Finder:
         """Of scores with a mean of s most are over 2 s - 1: so one of a few segments meets a near-duplicate there."""
         probes = own[np.linspace(0, len(own) - 1, min(PROBES, len(own))).astype(int)]
         path, least = self.files[file].path, 2 * self.min_score - 1
-        return {
-            self._numbers[found] for query in self.store.given(probes) for found in self._near(query[None], path, least)
-        }
+        return {found for probe in self.store.given(probes) for found in self._near(probe, path, least)}
 
-    def _near(self, query: NDArray[np.float32], own: bytes, least: float) -> list[bytes]:
+    def _near(self, probe: Vector, own: bytes, least: float) -> list[int]:
         count, others = NEIGHBOURS, Filter(without=(own,))
         while True:
-            found = search(self.store, query, count, segments=True, only=others, effort=Effort())
-            near = [match.path for match in found if match.score >= least]
+            found = nearest_rows(self.store, probe, count, only=others, effort=Effort())
+            near = found.rows[found.scores >= least]
             if len(near) < count or count >= MOST_NEIGHBOURS:
-                return near
+                files: list[int] = self.store.places(near)[:, 0].tolist()
+                return files
             count *= 4
 
 

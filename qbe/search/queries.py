@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.audio import reading
-from qbe.audio.segmentation import cut
+from qbe.audio.identity import identified
 from qbe.encoder import Encoder, open_encoder
+from qbe.search.cutting import windows_of
 from qbe.search.store import About
+from qbe.search.windows import Windows, weights_of
 from qbe.streams.blocks import MAGIC, read_blocks
 from qbe.streams.framing import StreamReader, is_stream, model_label
-from qbe.streams.records import Segment, Vector
+from qbe.streams.records import Audio, Embedding, File, Vector
 from qbe.support.errors import AudioError, ModelError, UsageError, display
 
 SMALLEST = 1e-6  # a vector that is shorter points nowhere
@@ -25,17 +27,21 @@ SMALLEST = 1e-6  # a vector that is shorter points nowhere
 
 @dataclass(frozen=True)
 class Query:
-    """path : the bytes of the name; vectors : float32 [Q, D], its segments in their order; files : that it came from"""
+    """path : the bytes of the name; windows : what it is compared by; files : that it came from
+    part : where in them it lies, start and end in samples, if it is not the whole
+    """
 
     path: bytes
-    vectors: Vector
-    files: tuple[bytes, ...]
+    windows: Windows
+    files: tuple[File, ...]
+    part: tuple[int, int] | None = None
 
 
 def blend(likes: Sequence[Query], unlikes: Sequence[Query], weight: float) -> Query:
     """A query of one vector: the mean of `likes`, less `weight` times the mean of `unlikes`, of length one.
 
-    Every sound counts alike, as the mean of its segments' vectors, of length one. UsageError where nothing is left.
+    Every sound counts alike, as the mean of its segments' vectors, weighted by their level, of length one. UsageError
+    where nothing is left.
     """
     vector = np.mean([_centre(query) for query in likes], axis=0)
     if unlikes:
@@ -45,11 +51,11 @@ def blend(likes: Sequence[Query], unlikes: Sequence[Query], weight: float) -> Qu
         raise UsageError(f"--like and --unlike cancel each other out at --weight {weight:g}")
     name = b" - ".join([b" + ".join(query.path for query in likes), *(query.path for query in unlikes)])
     files = tuple(file for query in (*likes, *unlikes) for file in query.files)
-    return Query(name, (vector / length).astype(np.float32)[None], files)
+    return Query(name, Windows.of((vector / length).astype(np.float32)[None]), files)
 
 
-def _centre(query: Query) -> Vector:
-    mean: Vector = query.vectors.mean(axis=0, dtype=np.float64)
+def _centre(query: Query) -> NDArray[np.float64]:
+    mean = query.windows.centre
     return mean / max(SMALLEST, float(np.linalg.norm(mean)))
 
 
@@ -89,7 +95,7 @@ class QueryReader:
         path = name or (source if isinstance(source, bytes) else b"-")
         encoder = self.encoder
         blocks = reading.read_blocks(source, encoder.sample_rate, start=start, duration=duration)
-        return self._embedded(path, cut(blocks, path, window=encoder.samples, hop=encoder.samples // 2))
+        return self._embedded(path, blocks, start, duration)
 
     def from_samples(
         self, samples: NDArray[Any], sample_rate: float, start: float = 0.0, duration: float | None = None
@@ -97,13 +103,18 @@ class QueryReader:
         """The query in samples in memory, [frames] or [frames, channels], or in a part of them (seconds)."""
         encoder = self.encoder
         blocks = reading.array_blocks(samples, sample_rate, encoder.sample_rate, start=start, duration=duration)
-        return self._embedded(b"-", cut(blocks, b"-", window=encoder.samples, hop=encoder.samples // 2))
+        return self._embedded(b"-", blocks, start, duration)
 
-    def _embedded(self, path: bytes, segments: Iterable[Segment]) -> Query:
-        vectors = [embedding.vector for embedding in self.encoder.embeddings(segments)]
-        if not vectors:
+    def _embedded(self, path: bytes, blocks: Iterable[Audio], start: float, duration: float | None) -> Query:
+        segments, laid, length = windows_of(blocks, path, self.encoder.samples, self.about.hop)
+        if not segments:
             raise AudioError(f"{display(path)}: only silence: nothing to search for")
-        return Query(path, np.stack(vectors), (path,))
+        embeddings = list(self.encoder.embeddings(segments))
+        vectors, starts = np.stack([one.vector for one in embeddings]), np.array([one.start for one in embeddings])
+        weights = weights_of(np.array([segments[at].level for at in laid[:, 0]]))
+        begin = round(start * self.encoder.sample_rate)
+        part = (begin, begin + length) if start or duration is not None else None
+        return Query(path, Windows(vectors, starts, laid, weights, length), _known(path), part)
 
     def from_stream(self, file: BinaryIO, start: float = 0.0, duration: float | None = None) -> list[Query]:
         """The queries in audio, or in a stream of segments or embeddings (one a file), from a seekable file."""
@@ -124,7 +135,8 @@ class QueryReader:
         vectors = np.concatenate([np.zeros((0, self.about.dimension), np.float32), *self._blocks(file)])
         if not len(vectors):
             raise AudioError("standard input: an array without rows: nothing to search for")
-        return Query(b"-", vectors, ())
+        starts = self.about.hop * np.arange(len(vectors))
+        return Query(b"-", Windows.of(vectors, starts, length=int(starts[-1]) + 2 * self.about.hop), ())
 
     def _blocks(self, file: BinaryIO) -> Iterator[Vector]:
         for block in read_blocks(file):
@@ -135,8 +147,21 @@ class QueryReader:
     def _from_records(self, reader: StreamReader) -> list[Query]:
         if reader.header.stage == "segments":
             self.encoder.check_rate(reader.header.sample_rate)
-            cuts = groupby(reader.segments(), lambda segment: segment.path)
-            return [self._embedded(path, group) for path, group in cuts]
-        check_model(self.about, self.library, reader.header.name, reader.header.model)
-        groups = groupby(reader.embeddings(), lambda embedding: embedding.path)
-        return [Query(path, np.stack([embedding.vector for embedding in group]), (path,)) for path, group in groups]
+            embeddings = self.encoder.embeddings(reader.segments())
+        else:
+            check_model(self.about, self.library, reader.header.name, reader.header.model)
+            embeddings = reader.embeddings()
+        return [_of_records(path, list(group)) for path, group in groupby(embeddings, lambda one: one.path)]
+
+
+def _of_records(path: bytes, embeddings: list[Embedding]) -> Query:
+    """Of one sound, a slot for each."""
+    vectors, starts = np.stack([one.vector for one in embeddings]), np.array([one.start for one in embeddings])
+    levels = np.array([one.level for one in embeddings], np.float32)  # None becomes NaN
+    end = max(one.start + one.length for one in embeddings)
+    return Query(path, Windows.of(vectors, starts, levels, end), _known(path))
+
+
+def _known(path: bytes) -> tuple[File, ...]:
+    """The file of that name, if there is one, as it is now."""
+    return (identified(path) or File(path, -1, 0),)

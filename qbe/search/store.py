@@ -9,15 +9,19 @@ so too, by `seen`, before anything is asked with them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qbe.streams.records import Embedding, File, Header, Numbers, Vector
 from qbe.support.names import lies_inside, same_file
+
+if TYPE_CHECKING:
+    from qbe.search.windows import Windows
 
 RECALL = 0.97  # of the search that is not told how thorough to be
 
@@ -29,12 +33,14 @@ class About:
     """model, name : sha256 of the model whose embeddings are kept, and what it calls itself
     sample_rate : Hz, of the places
     dimension : of the vectors
+    hop : samples from one segment of a file to the next, mostly
     """
 
     model: str
     name: str
     sample_rate: int
     dimension: int
+    hop: int
 
 
 @dataclass(frozen=True)
@@ -42,23 +48,23 @@ class Filter:
     """Which files may answer.
 
     inside : globs; a file counts that matches one, or lies in a folder that does. Without any, all count
-    own : names of files that do not count, nor does the same file on disk under another name
+    own : files that do not count, under whatever name
     without : names that do not count, just as they are
     """
 
     inside: tuple[bytes, ...] = ()
-    own: tuple[bytes, ...] = ()
+    own: tuple[File, ...] = ()
     without: tuple[bytes, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether it leaves anything out."""
         return bool(self.inside or self.own or self.without)
 
-    def admits(self, path: bytes) -> bool:
-        """Whether a file of that name may answer."""
-        if path in self.without or (self.inside and not lies_inside(path, self.inside)):
+    def admits(self, file: File) -> bool:
+        """Whether a file may answer. file : as it was when it was put into the store"""
+        if file.path in self.without or (self.inside and not lies_inside(file.path, self.inside)):
             return False
-        return not any(same_file(own, path) for own in self.own)
+        return not any(is_same(own, file) for own in self.own)
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,15 @@ class Effort:
 EXACT = Effort(recall=None)
 
 
+def is_same(own: File, kept: File) -> bool:
+    """Whether two names mean one file: they are the same, on disk they are one file, or the files were last changed at
+    the same time, with the same content and under the same last name: so it is one file, seen from elsewhere."""
+    if same_file(own.path, kept.path):
+        return True
+    seen = [(file.size, file.mtime, file.content, os.path.basename(file.path)) for file in (own, kept)]
+    return own.content != 0 and seen[0] == seen[1]
+
+
 @dataclass(slots=True)  # frozen would cost a microsecond each
 class Near:
     """Rows near a query, each once, and their cosines with it."""
@@ -85,16 +100,12 @@ class Near:
 
 
 class Match(NamedTuple):
-    """A place in a library, samples at the library's rate, and how well it answers: 1 is identical.
-
-    row : the key of its segment
-    """
+    """A place in a library, samples at the library's rate, and how well it answers: 1 is identical."""
 
     path: bytes
     score: float
     start: int
-    length: int
-    row: int
+    end: int
 
 
 class FileEntry(NamedTuple):
@@ -159,17 +170,17 @@ class Store(Protocol):
         """All rows whose best cosine with a segment of a query may be `least` or more, and perhaps others."""
         ...
 
-    def bounds(self, query: Vector) -> tuple[Numbers, NDArray[np.float64]]:
+    def bounds(self, query: Windows) -> tuple[Numbers, NDArray[np.float64]]:
         """All files that have rows, and for each what its score can be at most."""
         ...
 
-    def best_of_rows(self, query: Vector, rows: Numbers) -> Vector:
-        """The best cosine of each row with any segment of a query, float32 [n]. Equal rows get equal scores."""
+    def cosines(self, query: Vector, rows: Numbers) -> Vector:
+        """Of each row with each vector of a query [Q, D], float32 [n, Q]. Equal rows get equal cosines."""
         ...
 
     def best_of_files(self, query: Vector, files: Numbers) -> tuple[Vector, Numbers]:
-        """The best cosine of every file with each segment of a query, float32 [F, Q], and the row that has the best of
-        all, [F]: of equal ones the first."""
+        """The best cosine of every file with each vector of a query [Q, D], float32 [F, Q], and the rows that have
+        them: of equal ones the first."""
         ...
 
     def admitted(self, files: Numbers, only: Filter) -> NDArray[np.bool_]:
@@ -192,8 +203,8 @@ class Store(Protocol):
         """How loud each segment is, dBFS, [n]; NaN where not known."""
         ...
 
-    def rows_of(self, file: int) -> Numbers:
-        """The rows of a file, in the order of their starts."""
+    def rows_of(self, files: Numbers) -> tuple[Numbers, Numbers]:
+        """The rows of some files, file by file and in the order of their starts, and where in them each file begins."""
         ...
 
     def files(self) -> Iterator[FileEntry]:

@@ -46,6 +46,7 @@ ALIGNMENT = 64
 LARGEST_PAGE = 1 << 14  # bytes, but for rows that are longer
 DTYPES = ("|u1", "<i2", "<u4", "<i8", "<u8", "<f4")
 Budget = tuple[float, int]
+FORMER_HOP = 8192  # of most libraries of format 5, which does not tell it
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ class Footer:
 
     trees : how many were asked for
     budgets : pairs, ascending, of a recall and the fewest rows to score with which it was measured on the first part
+    hop : samples from one segment of a file to the next, mostly
     """
 
     model: str
@@ -113,6 +115,7 @@ class Footer:
     trees: int
     parts: tuple[dict[str, Block], ...]
     budgets: tuple[Budget, ...] = ()
+    hop: int = FORMER_HOP
 
 
 @dataclass(frozen=True)
@@ -244,7 +247,7 @@ def _parse_footer(footer: bytes, size: int, name: str) -> Footer:
 
 
 def _has_sense(footer: Footer) -> bool:
-    numbers = (footer.sample_rate, footer.dimension, footer.trees, *(rows for _, rows in footer.budgets))
+    numbers = (footer.sample_rate, footer.dimension, footer.trees, footer.hop, *(rows for _, rows in footer.budgets))
     return (
         all(type(number) is int and 0 < number < 1 << 40 for number in numbers)
         and isinstance(footer.model, str)

@@ -17,7 +17,7 @@ from qbe.index.file.layout import Block, Footer, map_file, read_commit
 from qbe.index.file.pages import Pages, numbers_of
 from qbe.index.file.parts import UNIT, Part, is_complete
 from qbe.search.store import FileEntry
-from qbe.streams.records import Numbers, Vector
+from qbe.streams.records import File, Numbers, Vector
 from qbe.support.bounded import forget
 from qbe.support.errors import LibraryError, display
 
@@ -132,6 +132,13 @@ class Library:
         if len(self.parts) > 1:
             spans += np.array(paths.first)[self._parts_at(self._first_files, files)][:, None]
         return [paths.span(begin, end).tobytes() for begin, end in spans.tolist()]
+
+    def identities(self, files: Numbers) -> list[File]:
+        """Of some files what they were when they were read."""
+        facts = self.block("files").rows(files)
+        contents = facts[:, 5] if self.parts[0].has_levels else np.zeros(len(files), np.int64)
+        columns = (facts[:, 1].tolist(), facts[:, 2].tolist(), contents.tolist())
+        return [File(*fields) for fields in zip(self.file_paths(files), *columns, strict=True)]
 
     def paths(self, number: int, files: Numbers) -> list[bytes]:
         """The names of files of a part, counted from its first."""

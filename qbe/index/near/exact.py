@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.index.file.library import Library
+from qbe.search.windows import LEAST, Windows
 from qbe.streams.records import Numbers, Vector
 
 ROWS = 1 << 15  # compared at a time
@@ -18,29 +19,25 @@ ROUNDING = 1e-5  # more than float32 can be wrong in a cosine
 
 def rows_reaching(library: Library, query: Vector, least: float) -> Numbers:
     """The rows, removed ones too, whose bound with a segment of a query [Q, D] is `least` or more."""
-    parts, found = _parts(query, QUERY_SEGMENTS), []
+    parts = [query[first : first + QUERY_SEGMENTS] for first in range(0, len(query), QUERY_SEGMENTS)]
+    found = []
     for span in library.spans(ROWS):
         reaches = np.logical_or.reduce([(_bounds(library, *span, part) >= least).any(1) for part in parts])
         found.append(span[0] + np.flatnonzero(reaches))
     return np.concatenate(found)
 
 
-def file_bounds(library: Library, query: Vector) -> tuple[Numbers, NDArray[np.float64]]:
-    """All files that are there and have rows, and what the mean over a query's segments [Q, D] of the best cosine with
-    any of theirs can be at most."""
+def file_bounds(library: Library, query: Windows) -> tuple[Numbers, NDArray[np.float64]]:
+    """All files that are there and have rows, and what their scores for a query, in the library's frame, can be at
+    most."""
     rows, first = library.rows_by_file()
     bounds = np.zeros(len(first))
-    for part in _parts(query, max(1, COSINES // library.rows)):
-        of_rows = np.concatenate([_bounds(library, *span, part) for span in library.spans(ROWS)])
-        bounds += np.maximum.reduceat(of_rows[rows], first).sum(1, dtype=np.float64)
+    for part in query.parts(max(1, COSINES // (library.rows * query.laid.shape[1]))):
+        of_rows = np.concatenate([_bounds(library, *span, part.vectors) for span in library.spans(ROWS)])
+        bounds += part.score(np.maximum.reduceat(of_rows[rows], first))
     files = library.segments_of(rows[first])[:, 0].astype(np.int64)
     there = library.are_there(files)
-    return files[there], bounds[there] / len(query)
-
-
-def _parts(query: Vector, count: int) -> list[Vector]:
-    """A query, `count` segments at a time."""
-    return [query[first : first + count] for first in range(0, len(query), count)]
+    return files[there], bounds[there]
 
 
 def _bounds(library: Library, first: int, last: int, place: int, part: Vector) -> Vector:
@@ -55,13 +52,13 @@ def _bounds(library: Library, first: int, last: int, place: int, part: Vector) -
     return bounds
 
 
-def best_of_rows(library: Library, query: Vector, rows: Numbers) -> Vector:
-    """The best cosine of each row with any segment of a query [Q, D]: float32 [n]."""
-    return np.concatenate([cosines.max(1) for cosines in _cosines(library, query, rows)])
+def cosines(library: Library, query: Vector, rows: Numbers) -> Vector:
+    """Of each row with each vector of a query [Q, D]: float32 [n, Q]."""
+    return np.concatenate(list(_cosines(library, query, rows)))
 
 
 def best_of_files(library: Library, query: Vector, files: Numbers) -> tuple[Vector, Numbers]:
-    """The best cosine of each file with each segment of a query [Q, D], float32 [F, Q], and its best row, [F]."""
+    """The best cosine of each file with each vector of a query [Q, D], float32 [F, Q], and the rows that have it."""
     rows, first = library.rows_of_files(files)
     lengths = np.diff(np.append(first, len(rows)))
     if not lengths.all():
@@ -69,13 +66,16 @@ def best_of_files(library: Library, query: Vector, files: Numbers) -> tuple[Vect
     if len(files) > 1 and len(rows) > _step(query):
         parts = [best_of_files(library, query, file[None]) for file in files]
         return np.concatenate([best for best, _ in parts]), np.concatenate([row for _, row in parts])
-    best, of_rows = np.full((len(files), len(query)), -2, np.float32), []
-    for cosines in _cosines(library, query, rows):  # several of one file only
-        np.maximum(best, np.maximum.reduceat(cosines, first), out=best)
-        of_rows.append(cosines.max(1))
-    highest = np.concatenate(of_rows)
-    where = (highest == np.repeat(np.maximum.reduceat(highest, first), lengths)).nonzero()[0]
-    return best, rows[where[where.searchsorted(first)]]
+    best, at = np.full((len(files), len(query)), LEAST, np.float32), np.zeros((len(files), len(query)), np.int64)
+    begin = 0
+    for some in _cosines(library, query, rows):  # several of one file only
+        spans = [slice(0, None)] if len(files) == 1 else map(slice, first, first + lengths)
+        highest = np.array([some[span].argmax(0) for span in spans]) + first[:, None]
+        reached = np.take_along_axis(some, highest, 0)
+        at = np.where(reached > best, begin + highest, at)
+        best = np.maximum(best, reached)
+        begin += len(some)
+    return best, rows[at]
 
 
 def _step(query: Vector) -> int:

@@ -12,7 +12,7 @@ from qbe.index.file.layout import Budget
 from qbe.index.file.library import Library
 from qbe.index.near.scores import tail_scores
 from qbe.index.store import FileStore
-from qbe.search.ranking import search
+from qbe.search.rows import nearest_rows
 from qbe.search.store import Effort, Filter
 from qbe.streams.records import Vector
 from qbe.support.bounded import forget
@@ -28,7 +28,7 @@ ROWS = 1 << 14  # compared with all queries at a time
 
 @dataclass(frozen=True)
 class _Trial:
-    """query : a stored segment, float32 [1, D]; path : its file, which does not count; worst : the K-th best score"""
+    """query : a stored segment, float32 [D]; path : its file, which does not count; worst : the K-th best score"""
 
     query: Vector
     path: bytes
@@ -37,9 +37,9 @@ class _Trial:
     def recall(self, library: Library, budget: int) -> float:
         """The share of the K best that are found; those tied with the last of them count."""
         others, effort = Filter(without=(self.path,)), Effort(candidates=budget)
-        matches = search(FileStore(library), self.query, K, segments=True, only=others, effort=effort)
+        near = nearest_rows(FileStore(library), self.query, K, only=others, effort=effort)
         forget(library.data)
-        return sum(match.score >= self.worst - TIED for match in matches) / K
+        return np.count_nonzero(near.scores >= self.worst - TIED) / K
 
 
 def _trials(library: Library, seed: int) -> Iterator[_Trial]:
@@ -51,7 +51,7 @@ def _trials(library: Library, seed: int) -> Iterator[_Trial]:
     worst = _worst(library, library.frame.seen(queries), files)
     for query, path, score in zip(queries, library.file_paths(files), worst.tolist(), strict=True):
         if score > -np.inf:
-            yield _Trial(query[None], path, score)
+            yield _Trial(query, path, score)
 
 
 def _worst(library: Library, queries: Vector, files: NDArray[np.int64]) -> Vector:

@@ -53,7 +53,7 @@ def write_library(path: str, intake: Intake, footer: Footer) -> None:
         trees = footer.trees if cells_for(intake.count) > 1 else 1
         grown = [_planted(intake, frame.heads, rng) for _ in range(trees)]
         blocks = write_part(writer, intake, frame, grown, "<i8" if intake.is_wide else "<u4")
-        footer = replace(footer, parts=(blocks,), budgets=())
+        footer = replace(footer, parts=(blocks,), budgets=(), hop=intake.hop)
         file.flush()
         library = Library(path, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), footer)
         write_commit(file, replace(footer, budgets=measure_budgets(library, SEED)), 1)

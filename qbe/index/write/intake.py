@@ -58,6 +58,13 @@ class Intake:
         return len(self.row_file)
 
     @property
+    def hop(self) -> int:
+        """Samples from one segment of a file to the next, as most have it; half a segment where there is no next."""
+        files, starts = np.asarray(self.row_file), np.asarray(self.row_start)
+        steps = np.diff(starts)[np.diff(files.astype(np.int64)) == 0]
+        return int(np.median(steps)) if len(steps) else max(1, max(self.row_length, default=2) // 2)
+
+    @property
     def is_wide(self) -> bool:
         """Whether places need more than 32 bits."""
         return max(max(self.row_start, default=0), max(self.row_length, default=0)) > LARGEST_U4

@@ -1,0 +1,97 @@
+"""What a query is compared by: windows of it, one slot after the other, each also a little earlier and later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qbe.streams.records import Numbers, Vector
+
+LOUDNESS = 0.5  # the weight of a slot goes with its amplitude to the power of this
+LEAST = -2.0  # of a cosine: where there is none
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A sound as a row of slots that cover it.
+
+    vectors : float32 [n, D], the embeddings of its windows, at unit length
+    starts : int64 [n], where they begin in the sound, samples; negative: silence is before it
+    laid : int64 [Q, O], which of them stand in each slot, a window for each shift, the first not shifted; -1 where that
+        is silence
+    weights : float64 [Q], how much the slots count; their sum is 1
+    length : of the sound, samples
+    """
+
+    vectors: Vector
+    starts: Numbers
+    laid: Numbers
+    weights: NDArray[np.float64]
+    length: int
+
+    @classmethod
+    def of(
+        cls, vectors: Vector, starts: Numbers | None = None, levels: Vector | None = None, length: int | None = None
+    ) -> Windows:
+        """A slot for each vector.
+
+        starts : samples; None: all at once, so that there is no order to find again
+        levels : dBFS, NaN where not known; None: all count alike
+        length : of the sound; None: up to the last start
+        """
+        begins = np.zeros(len(vectors), np.int64) if starts is None else starts
+        end = int(begins.max(initial=0)) if length is None else length
+        levels = np.full(len(vectors), np.nan) if levels is None else levels
+        return cls(vectors, begins, np.arange(len(vectors))[:, None], weights_of(levels), end)
+
+    @property
+    def centre(self) -> NDArray[np.float64]:
+        """The weighted mean of the windows that are not shifted, [D]."""
+        mean: NDArray[np.float64] = self.weights @ self.vectors[self.laid[:, 0]].astype(np.float64)
+        return mean
+
+    def of_slots(self, cosines: Vector) -> Vector:
+        """Of cosines with its windows [..., n] the best in each slot, [..., Q]."""
+        if self.laid.shape[1] == 1:
+            return cosines[..., self.laid[:, 0]]
+        none = np.full((*cosines.shape[:-1], 1), LEAST, cosines.dtype)
+        best: Vector = np.concatenate([cosines, none], axis=-1)[..., self.laid].max(-1)
+        return best
+
+    def score(self, cosines: NDArray[Any]) -> NDArray[np.float64]:
+        """The weighted mean of the best cosine in each slot, of [..., n]: [...]."""
+        scores: NDArray[np.float64] = self.of_slots(cosines).astype(np.float64) @ self.weights
+        return scores
+
+    @cached_property
+    def shifted_weights(self) -> NDArray[np.float64]:
+        """How much each slot counts where all windows are shifted alike, [Q, O]: if there are any, their sum is 1."""
+        weights = np.where(self.laid >= 0, self.weights[:, None], 0)
+        total = weights.sum(0)
+        shifted: NDArray[np.float64] = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+        return shifted
+
+    def parts(self, slots: int) -> Sequence[Windows]:
+        """Itself, so many slots at a time: their scores add up to its own."""
+        if len(self.laid) <= slots:
+            return [self]
+        return [self._part(slice(first, first + slots)) for first in range(0, len(self.laid), slots)]
+
+    def _part(self, slots: slice) -> Windows:
+        used = np.unique(self.laid[slots])
+        used = used[used >= 0]
+        laid = np.where(self.laid[slots] < 0, -1, np.searchsorted(used, self.laid[slots]))
+        return Windows(self.vectors[used], self.starts[used], laid, self.weights[slots], self.length)
+
+
+def weights_of(levels: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """How much segments count by their levels, dBFS [n]: their sum is 1. All alike where one is not known (NaN)."""
+    decibels = np.zeros(len(levels)) if np.isnan(levels).any() else np.asarray(levels, np.float64)
+    weights: NDArray[np.float64] = 10 ** (LOUDNESS / 20 * (decibels - decibels.max(initial=-np.inf)))
+    weights /= weights.sum()
+    return weights
