@@ -80,9 +80,16 @@ def answers(
 
 
 def _question(store: Store, query: Query, wanted: Wanted) -> Question:
-    seen = replace(query.windows, vectors=store.seen(query.windows.vectors))
     only = Filter(tuple(wanted.inside), () if wanted.include_self else query.files)
-    return Question(store, seen, wanted.k or store.rows, only, query.part, wanted.min_score, wanted.per_file)
+    return Question(
+        store,
+        query.windows.seen(store.seen),
+        wanted.k or store.rows,
+        only,
+        query.part,
+        wanted.min_score,
+        wanted.per_file,
+    )
 
 
 def _unique(question: Question, answered: list[Place], wanted: Wanted, effort: Effort) -> list[Place]:

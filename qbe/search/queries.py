@@ -16,7 +16,7 @@ from qbe.audio.identity import identified
 from qbe.encoder import Encoder, open_encoder
 from qbe.search.cutting import windows_of
 from qbe.search.store import About
-from qbe.search.windows import Windows, weights_of
+from qbe.search.windows import Windows, loudness
 from qbe.streams.blocks import MAGIC, read_blocks
 from qbe.streams.framing import StreamReader, is_stream, model_label
 from qbe.streams.records import Audio, Embedding, File, Vector
@@ -111,7 +111,7 @@ class QueryReader:
             raise AudioError(f"{display(path)}: only silence: nothing to search for")
         embeddings = list(self.encoder.embeddings(segments))
         vectors, starts = np.stack([one.vector for one in embeddings]), np.array([one.start for one in embeddings])
-        weights = weights_of(np.array([segments[at].level for at in laid[:, 0]]))
+        weights = loudness(np.array([segments[at].level for at in laid[:, 0]]))
         begin = round(start * self.encoder.sample_rate)
         part = (begin, begin + length) if start or duration is not None else None
         return Query(path, Windows(vectors, starts, laid, weights, length), _known(path), part)

@@ -1,9 +1,13 @@
-"""What a query is compared by: windows of it, one slot after the other, each also a little earlier and later."""
+"""What a query is compared by: windows of it, one slot after the other, each also a little earlier and later.
+
+Not all slots count alike. What is louder counts more, and what comes again in the query counts once for all its times:
+so neither a noise floor nor a long tail or pause outvotes the sound.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +16,9 @@ from numpy.typing import NDArray
 
 from qbe.streams.records import Numbers, Vector
 
-LOUDNESS = 0.5  # the weight of a slot goes with its amplitude to the power of this
+LOUDNESS = 0.25  # the weight of a slot goes with its amplitude to the power of this
+ALIKENESS = 4  # and is shared with slots like it, as their cosine with it to the power of this
+BLOCK = 1024  # vectors compared with all at a time
 LEAST = -2.0  # of a cosine: where there is none
 
 
@@ -46,12 +52,18 @@ class Windows:
         """
         begins = np.zeros(len(vectors), np.int64) if starts is None else starts
         end = int(begins.max(initial=0)) if length is None else length
-        levels = np.full(len(vectors), np.nan) if levels is None else levels
-        return cls(vectors, begins, np.arange(len(vectors))[:, None], weights_of(levels), end)
+        weights = loudness(np.full(len(vectors), np.nan) if levels is None else levels)
+        return cls(vectors, begins, np.arange(len(vectors))[:, None], weights, end)
+
+    def seen(self, see: Callable[[Vector], Vector]) -> Windows:
+        """As a store sees them. What comes again in the sound counts once for all its times."""
+        vectors = see(self.vectors)
+        weights = self.weights / _repetitions(vectors[self.laid[:, 0]])
+        return replace(self, vectors=vectors, weights=weights / weights.sum())
 
     @property
     def centre(self) -> NDArray[np.float64]:
-        """The weighted mean of the windows that are not shifted, [D]."""
+        """The mean of the windows that are not shifted, weighted, [D]."""
         mean: NDArray[np.float64] = self.weights @ self.vectors[self.laid[:, 0]].astype(np.float64)
         return mean
 
@@ -89,9 +101,19 @@ class Windows:
         return Windows(self.vectors[used], self.starts[used], laid, self.weights[slots], self.length)
 
 
-def weights_of(levels: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+def loudness(levels: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """How much segments count by their levels, dBFS [n]: their sum is 1. All alike where one is not known (NaN)."""
     decibels = np.zeros(len(levels)) if np.isnan(levels).any() else np.asarray(levels, np.float64)
     weights: NDArray[np.float64] = 10 ** (LOUDNESS / 20 * (decibels - decibels.max(initial=-np.inf)))
     weights /= weights.sum()
     return weights
+
+
+def _repetitions(vectors: Vector) -> NDArray[np.float64]:
+    """How often what each vector stands for comes among them, [n], 1 or more."""
+    counts = [
+        (np.maximum(0, vectors[first : first + BLOCK] @ vectors.T) ** ALIKENESS).sum(1, dtype=np.float64)
+        for first in range(0, len(vectors), BLOCK)
+    ]
+    often: NDArray[np.float64] = np.maximum(1, np.concatenate([np.zeros(0), *counts]))
+    return often
