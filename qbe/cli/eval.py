@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from qbe.cli.formats import Cell
     from qbe.measure.evaluation import Part, Retrieval, Task
     from qbe.measure.systems import System
-    from qbe.streams.records import Vector
+    from qbe.search.windows import Windows
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -74,11 +74,11 @@ def evaluate(
     systems += [baseline_system(name.value) for name in baseline or []]
     if tasks and systems:
         watch = partial(progress, "eval", quiet=quiet, verbose=verbose)
-        vectors = _embedded(tasks, systems, os.fsencode(root or ""), report, watch)
+        sounds = _embedded(tasks, systems, os.fsencode(root or ""), report, watch)
         if altered:
-            rows = _altered(tasks, systems, vectors, os.fsencode(root or ""), watch)
+            rows = _altered(tasks, systems, sounds, os.fsencode(root or ""), watch)
         else:
-            rows = _rows(_each(lambda task: (task.name, _measured(task, systems, vectors)), tasks, report), systems)
+            rows = _rows(_each(lambda task: (task.name, _measured(task, systems, sounds)), tasks, report), systems)
         Output(as_json, null).write(rows, "originals found" if altered else "query by example")
     return report.exit_code
 
@@ -100,30 +100,30 @@ def _embedded(
     root: bytes,
     report: Report,
     watch: Callable[[int], AbstractContextManager[Update]],
-) -> dict[Part, list[Vector]]:
-    """The vectors of all parts of sounds, each embedded once however many tasks it stands in."""
+) -> dict[Part, list[Windows]]:
+    """The windows of all parts of sounds, each embedded once however many tasks it stands in."""
     from qbe.measure.systems import embed_parts
 
     parts = list(dict.fromkeys(item.part for task in tasks for item in task.items))
-    vectors: dict[Part, list[Vector]] = {}
+    sounds: dict[Part, list[Windows]] = {}
     with watch(len(parts)) as update:
         for part, found in zip(parts, embed_parts(parts, systems, root, report), strict=True):
-            vectors[part] = found
-            update(len(vectors), f"{len(vectors)} of {len(parts)} sounds")
-    return vectors
+            sounds[part] = found
+            update(len(sounds), f"{len(sounds)} of {len(parts)} sounds")
+    return sounds
 
 
-def _measured(task: Task, systems: list[System], vectors: dict[Part, list[Vector]]) -> list[Retrieval]:
+def _measured(task: Task, systems: list[System], sounds: dict[Part, list[Windows]]) -> list[Retrieval]:
     """Every system's figures over the items that could be read. TaskError where these leave no match."""
     from qbe.measure.evaluation import Task
 
-    items = [item for item in task.items if vectors[item.part]]
+    items = [item for item in task.items if sounds[item.part]]
     if len(items) < len(task.items):
         say(f"{task.file}: without {len(task.items) - len(items)} of {len(task.items)} items, which cannot be read")
     Task(task.file, items).require_match()
     labels, groups = [item.label for item in items], [item.group for item in items]
     return [
-        system.measure([vectors[item.part][place] for item in items], labels, groups)
+        system.measure([sounds[item.part][place] for item in items], labels, groups)
         for place, system in enumerate(systems)
     ]
 
@@ -131,16 +131,16 @@ def _measured(task: Task, systems: list[System], vectors: dict[Part, list[Vector
 def _altered(
     tasks: list[Task],
     systems: list[System],
-    vectors: dict[Part, list[Vector]],
+    sounds: dict[Part, list[Windows]],
     root: bytes,
     watch: Callable[[int], AbstractContextManager[Update]],
 ) -> list[dict[str, Cell]]:
     """One line of the output for every alteration and system; none where no sound could be read."""
     from qbe.measure.altered import Originals, find_originals, summary
 
-    if not any(vectors.values()):
+    if not any(sounds.values()):
         return []
-    originals = Originals(tasks, vectors, systems)
+    originals = Originals(tasks, sounds, systems)
     found = []
     with watch(len(originals.parts)) as update:
         for of_part in find_originals(originals, root):

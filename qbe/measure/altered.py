@@ -18,7 +18,8 @@ from qbe.encoder import BATCH, JOBS
 from qbe.measure.alterations import ALTERATIONS
 from qbe.measure.evaluation import NORMAL_95, Part, Task, maxsim
 from qbe.measure.systems import System
-from qbe.streams.records import Audio, Vector
+from qbe.search.windows import Windows
+from qbe.streams.records import Audio, Segment, Vector
 from qbe.support.errors import AudioError
 
 LONGEST_QUERY = 30.0  # s; of longer sounds the beginning asks
@@ -41,21 +42,21 @@ class Found:
 class Originals:
     """A library of plain sounds, as each system sees them.
 
-    vectors : of every part of the tasks its vectors in every system, as `embed_parts` gives them
+    sounds : of every part of the tasks its windows in every system, as `embed_parts` gives them
     """
 
-    def __init__(self, tasks: Sequence[Task], vectors: dict[Part, list[Vector]], systems: Sequence[System]) -> None:
-        self.parts = [part for part, found in vectors.items() if found]
+    def __init__(self, tasks: Sequence[Task], sounds: dict[Part, list[Windows]], systems: Sequence[System]) -> None:
+        self.parts = [part for part, found in sounds.items() if found]
         self.systems = systems
         self.related = _related(tasks, self.parts)
-        plain = [[vectors[part][place] for part in self.parts] for place in range(len(systems))]
-        self.ways = [system.seen(sounds) for system, sounds in zip(systems, plain, strict=True)]
+        plain = [[sounds[part][place] for part in self.parts] for place in range(len(systems))]
+        self.ways = [system.seen(of_one) for system, of_one in zip(systems, plain, strict=True)]
         self.seen = [
-            [_joined([see(sound) for sound in sounds]) for see in ways]
-            for ways, sounds in zip(self.ways, plain, strict=True)
+            [_joined([see(sound).vectors for sound in of_one]) for see in ways]
+            for ways, of_one in zip(self.ways, plain, strict=True)
         ]
 
-    def come_first(self, number: int, place: int, query: Vector) -> NDArray[np.bool_]:
+    def come_first(self, number: int, place: int, query: Windows) -> NDArray[np.bool_]:
         """Whether the part of that number is the one first answer to a query of a system, in each way to see it."""
         others = ~self.related[number]
         scores = (
@@ -117,17 +118,17 @@ def _beginning(part: Part, root: bytes, sample_rate: int) -> Audio:
     return np.concatenate([np.zeros(0, np.float32), *blocks])
 
 
-def _embedded(audio: Audio, system: System) -> Vector:
-    """Cut as `qbe search` cuts a query, of digital silence one window: float32 [m, D]."""
+def _embedded(audio: Audio, system: System) -> Windows:
+    """Cut as the plain sounds are, of digital silence one window."""
 
-    def windows(silence: float | None) -> list[Audio]:
+    def windows(silence: float | None) -> list[Segment]:
         some = audio if len(audio) else np.zeros(1, np.float32)
-        cuts = cut([some], b"", window=system.samples, hop=system.samples // 2, silence=silence)
-        return [segment.audio for segment in cuts]
+        return list(cut([some], b"", window=system.samples, hop=system.samples // 2, silence=silence))
 
     sounding = windows(FAINT) or windows(None)[:1]
-    batches = (np.stack(sounding[first : first + BATCH]) for first in range(0, len(sounding), BATCH))
-    return np.concatenate([system.embed(batch) for batch in batches])
+    batches = [sounding[first : first + BATCH] for first in range(0, len(sounding), BATCH)]
+    vectors = np.concatenate([system.embed(np.stack([one.audio for one in batch])) for batch in batches])
+    return Windows.of(vectors, levels=np.array([one.level for one in sounding]))
 
 
 def summary(systems: Sequence[System], found: list[list[NDArray[np.bool_]]]) -> list[Found]:

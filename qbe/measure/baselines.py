@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from qbe.audio.segmentation import SAMPLE_RATE
 from qbe.measure.evaluation import Retrieval, retrieval
+from qbe.search.windows import Windows
 from qbe.streams.records import Audio, Vector
 
 Frames = NDArray[np.float64]
@@ -77,25 +78,24 @@ def _statistics(frames: Frames) -> Vector:
 FEATURES: dict[str, Callable[[Audio], Vector]] = {"logmel": log_mel, "mfcc": mfcc}
 
 
-def best_variant(sounds: Sequence[Vector], labels: Sequence[str], groups: Sequence[str]) -> Retrieval:
+def best_variant(sounds: Sequence[Windows], labels: Sequence[str], groups: Sequence[str]) -> Retrieval:
     """As `qbe.measure.evaluation.retrieval`, of the variant of the features with the highest mean average precision."""
     outcomes = (retrieval([see(sound) for sound in sounds], labels, groups) for see in variants(sounds))
     return max(outcomes, key=lambda outcome: outcome.mean_average_precision)
 
 
-def variants(sounds: Sequence[Vector]) -> list[Callable[[Vector], Vector]]:
-    """What can be made of the features of a sound, [n, D], among those of others: unit vectors, raw or z-scored, of
-    windows or their mean."""
-    windows = np.concatenate(list(sounds))
+def variants(sounds: Sequence[Windows]) -> list[Callable[[Windows], Windows]]:
+    """What can be made of the features of a sound among those of others: unit vectors, raw or z-scored, of windows that
+    all count alike or their mean."""
+    windows = np.concatenate([sound.vectors for sound in sounds])
     shift, scale = windows.mean(0), windows.std(0) + 1e-6
     return [
-        _unit,
-        lambda sound: _unit(sound.mean(0, keepdims=True)),
-        lambda sound: _unit((sound - shift) / scale),
-        lambda sound: _unit(((sound - shift) / scale).mean(0, keepdims=True)),
+        lambda sound: _unit(sound.vectors),
+        lambda sound: _unit(sound.vectors.mean(0, keepdims=True)),
+        lambda sound: _unit((sound.vectors - shift) / scale),
+        lambda sound: _unit(((sound.vectors - shift) / scale).mean(0, keepdims=True)),
     ]
 
 
-def _unit(vectors: Vector) -> Vector:
-    unit: Vector = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), LEAST)
-    return unit
+def _unit(vectors: Vector) -> Windows:
+    return Windows.of(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), LEAST))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.search.centring import centred, middle
+from qbe.search.windows import Windows
 from qbe.streams.records import LONGEST, Vector
 from qbe.support.bounded import read_whole
 from qbe.support.errors import TaskError, display
@@ -114,15 +115,15 @@ def _seconds(text: str | None, column: str, where: str) -> float | None:
     return seconds
 
 
-def maxsim(query: Vector, candidates: Vector, starts: NDArray[np.intp]) -> NDArray[np.float64]:
-    """How well each candidate answers a query: the mean over the query's segments of the best cosine in it, [C].
+def maxsim(query: Windows, candidates: Vector, starts: NDArray[np.intp]) -> NDArray[np.float64]:
+    """How well each candidate answers a query: the weighted mean over its slots of the best cosine in it, [C].
 
-    query : [Q, D]; candidates : [N, D], the segments of C sounds one after the other, beginning at rows `starts` [C]
+    candidates : [N, D], the segments of C sounds one after the other, beginning at rows `starts` [C]
     """
     score = np.zeros(len(starts))
-    for part in np.array_split(query, -(-len(query) // QUERY_SEGMENTS)):  # of a long query not all cosines at a time
-        score += np.maximum.reduceat(part @ candidates.T, starts, axis=1).sum(0, dtype=np.float64)
-    return score / len(query)
+    for part in query.parts(QUERY_SEGMENTS):  # of a long query not all cosines at a time
+        score += part.score(np.maximum.reduceat(part.vectors @ candidates.T, starts, axis=1).T)
+    return score
 
 
 def average_precision(relevant: NDArray[np.bool_]) -> float:
@@ -172,13 +173,13 @@ def interval(outcomes: Sequence[Retrieval]) -> tuple[float, float]:
     return max(0.0, mean - NORMAL_95 * error), min(1.0, mean + NORMAL_95 * error)
 
 
-def retrieval(sounds: Sequence[Vector], labels: Sequence[str], groups: Sequence[str]) -> Retrieval:
+def retrieval(sounds: Sequence[Windows], labels: Sequence[str], groups: Sequence[str]) -> Retrieval:
     """Every sound is a query against all others of other groups, ranked by `maxsim`; ties stay in their order.
 
-    sounds : float32 [n_i, D] each, the embeddings of a sound's segments, n_i >= 1; one at least has a match
+    sounds : of each its segments, one at least, a slot for each; one sound at least has a match
     """
-    candidates = np.concatenate(list(sounds))
-    starts = np.cumsum([0, *(len(sound) for sound in sounds[:-1])])
+    candidates = np.concatenate([sound.vectors for sound in sounds])
+    starts = np.cumsum([0, *(len(sound.vectors) for sound in sounds[:-1])])
     label, group = np.asarray(labels), np.asarray(groups)
     precisions, firsts, chances = [], [], []
     for i, sound in enumerate(sounds):
@@ -193,14 +194,19 @@ def retrieval(sounds: Sequence[Vector], labels: Sequence[str], groups: Sequence[
     return Retrieval(np.array(precisions), float(np.mean(firsts)), float(np.mean(chances)), len(sounds))
 
 
-def library_retrieval(sounds: Sequence[Vector], labels: Sequence[str], groups: Sequence[str]) -> Retrieval:
-    """As `retrieval`, but of embeddings as a library of all the sounds sees them: what `qbe search` would answer."""
+def library_retrieval(sounds: Sequence[Windows], labels: Sequence[str], groups: Sequence[str]) -> Retrieval:
+    """As `retrieval`, but of embeddings as a library of all the sounds sees and weighs them: what `qbe search` would
+    answer, but for its finer alignment."""
     (see,) = from_middle(sounds)
     return retrieval([see(sound) for sound in sounds], labels, groups)
 
 
-def from_middle(sounds: Sequence[Vector]) -> list[Callable[[Vector], Vector]]:
-    """The one way in which a library of all the sounds sees embeddings, [n, D] -> [n, D]."""
-    vectors = np.concatenate(list(sounds))
-    origin = middle(vectors.sum(0, dtype=np.float64), len(vectors))
-    return [lambda sound: centred(sound, origin).astype(np.float32)]
+def from_middle(sounds: Sequence[Windows]) -> list[Callable[[Windows], Windows]]:
+    """The one way in which a library of all the sounds sees them."""
+    total, count = sum(sound.vectors.sum(0, dtype=np.float64) for sound in sounds), sum(map(_segments, sounds))
+    origin = middle(np.asarray(total), count)
+    return [lambda sound: sound.seen(lambda vectors: centred(vectors, origin).astype(np.float32))]
+
+
+def _segments(sound: Windows) -> int:
+    return len(sound.vectors)

@@ -17,10 +17,11 @@ from qbe.audio.silence import FAINT
 from qbe.encoder import BATCH, JOBS, open_encoder
 from qbe.measure.baselines import FEATURES, best_variant, variants
 from qbe.measure.evaluation import Part, Retrieval, from_middle, library_retrieval
+from qbe.search.windows import Windows
 from qbe.streams.records import Audio, Segment, Vector
 from qbe.support.errors import AudioError, OnError, display
 
-Measure = Callable[[Sequence[Vector], Sequence[str], Sequence[str]], Retrieval]
+Measure = Callable[[Sequence[Windows], Sequence[str], Sequence[str]], Retrieval]
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class System:
     """name : in tables
     sample_rate, samples : of the windows it takes
     embed : float32 [B, samples] -> [B, D]
-    measure : from the vectors of all sounds, their labels and groups, as `qbe.measure.evaluation.retrieval`
-    seen : from the vectors of all sounds, the ways in which each may be seen among them; the best one counts
+    measure : from the windows of all sounds, their labels and groups, as `qbe.measure.evaluation.retrieval`
+    seen : from the windows of all sounds, the ways in which each may be seen among them; the best one counts
     """
 
     name: str
@@ -37,7 +38,7 @@ class System:
     samples: int
     embed: Callable[[Audio], Vector]
     measure: Measure
-    seen: Callable[[Sequence[Vector]], list[Callable[[Vector], Vector]]]
+    seen: Callable[[Sequence[Windows]], list[Callable[[Windows], Windows]]]
 
 
 def model_system(path: str | None) -> System:
@@ -54,21 +55,22 @@ def baseline_system(name: str) -> System:
 
 def embed_parts(
     parts: Sequence[Part], systems: Sequence[System], root: bytes, on_error: OnError
-) -> Iterator[list[Vector]]:
-    """Of every part, in order, its vectors in every system, [n, D] each; none at all where nothing can be decoded.
+) -> Iterator[list[Windows]]:
+    """Of every part, in order, its windows in every system, a slot each; none at all where nothing can be decoded.
 
     root : the folder that relative paths start from. What was decoded before a fault counts; the fault goes to
     `on_error`. Audio is in memory in batches of windows. Raises ModelError.
     """
     with ThreadPoolExecutor(JOBS) as pool:
-        for vectors, faults in pool.map(lambda part: _embedded(part, systems, root), parts):
+        for found, faults in pool.map(lambda part: _embedded(part, systems, root), parts):
             if faults:
                 on_error(faults[0])  # the others are the same, met again by other windows
-            yield vectors
+            yield found
 
 
-def _embedded(part: Part, systems: Sequence[System], root: bytes) -> tuple[list[Vector], list[AudioError]]:
+def _embedded(part: Part, systems: Sequence[System], root: bytes) -> tuple[list[Windows], list[AudioError]]:
     vectors: list[list[Vector]] = [[] for _ in systems]
+    levels: list[list[float]] = [[] for _ in systems]
     faults: list[AudioError] = []
     for (sample_rate, samples), users in _by_window(systems).items():
         segments = windows(part, root, sample_rate, samples, faults.append)
@@ -76,7 +78,11 @@ def _embedded(part: Part, systems: Sequence[System], root: bytes) -> tuple[list[
             audio = np.stack([segment.audio for segment in batch])
             for user in users:
                 vectors[user].append(systems[user].embed(audio))
-    return [np.concatenate(of_one) for of_one in vectors] if all(vectors) else [], faults
+                levels[user] += [segment.level for segment in batch]
+    if not all(vectors):
+        return [], faults
+    both = zip(vectors, levels, strict=True)
+    return [Windows.of(np.concatenate(of_one), levels=np.array(loud)) for of_one, loud in both], faults
 
 
 def _by_window(systems: Sequence[System]) -> dict[tuple[int, int], list[int]]:

@@ -13,6 +13,7 @@ from qbe.measure.alterations import ALTERATIONS
 from qbe.measure.altered import LONGEST_QUERY, Originals, find_originals, summary, wilson
 from qbe.measure.evaluation import NORMAL_95, Item, Part, Task, maxsim, retrieval
 from qbe.measure.systems import System, baseline_system, embed_parts
+from qbe.search.windows import Windows
 from qbe.streams.records import Audio, Vector
 from qbe.support.errors import raise_error
 
@@ -37,12 +38,12 @@ def task(parts: list[Part], groups: list[str]) -> Task:
 
 def library(groups: list[str], vectors: list[list[float]]) -> Originals:
     parts = [Part(str(k).encode()) for k in range(len(groups))]
-    of_parts = {part: [np.array([v], np.float32)] for part, v in zip(parts, vectors, strict=True)}
+    of_parts = {part: [Windows.of(np.array([v], np.float32))] for part, v in zip(parts, vectors, strict=True)}
     return Originals([task(parts, groups)], of_parts, [system()])
 
 
 def first(originals: Originals, number: int, query: list[float]) -> bool:
-    (answer,) = originals.come_first(number, 0, np.array([query], np.float32))
+    (answer,) = originals.come_first(number, 0, Windows.of(np.array([query], np.float32)))
     return bool(answer)
 
 
@@ -68,7 +69,7 @@ def test_sounds_of_the_originals_group_are_no_wrong_answers() -> None:
 
 def test_groups_of_all_tasks_count() -> None:
     parts = [Part(b"0"), Part(b"1"), Part(b"2")]
-    vectors = {part: [np.eye(3, dtype=np.float32)[[k]]] for k, part in enumerate(parts)}
+    vectors = {part: [Windows.of(np.eye(3, dtype=np.float32)[[k]])] for k, part in enumerate(parts)}
     other = Task("b.tsv", [Item(parts[0], "x", "z"), Item(parts[2], "x", "z")])
     originals = Originals([task(parts, ["a", "a", "b"]), other], vectors, [system()])
     np.testing.assert_array_equal(originals.related, [[1, 1, 1], [1, 1, 0], [1, 0, 1]])
@@ -76,7 +77,7 @@ def test_groups_of_all_tasks_count() -> None:
 
 def test_groups_of_one_name_in_two_tasks_are_two() -> None:
     parts = [Part(b"0"), Part(b"1")]
-    vectors = {part: [np.eye(2, dtype=np.float32)[[k]]] for k, part in enumerate(parts)}
+    vectors = {part: [Windows.of(np.eye(2, dtype=np.float32)[[k]])] for k, part in enumerate(parts)}
     tasks = [Task("a.tsv", [Item(parts[0], "x", "1")]), Task("b.tsv", [Item(parts[1], "x", "1")])]
     np.testing.assert_array_equal(Originals(tasks, vectors, [system()]).related, np.eye(2))
 
@@ -94,7 +95,7 @@ def outcome(parts: list[Part], systems: list[System]) -> Originals:
 
 
 def test_every_alteration_asks_as_it_is_defined(sounds: list[Part]) -> None:
-    """Of the altered samples, cut into windows that overlap by half, the mean of the best cosines."""
+    """Of the altered samples, cut into windows that overlap by half, the best cosines weighted by level."""
     originals = outcome(sounds, [system()])
     plain = [spectrum(cut(tone(300 * 1.3**k, 0.4 + 0.4 * k))) for k in range(6)]
     starts = np.cumsum([0, *(len(vectors) for vectors in plain[:-1])])
@@ -103,8 +104,16 @@ def test_every_alteration_asks_as_it_is_defined(sounds: list[Part]) -> None:
         audio = np.float32(np.int16(tone(300 * 1.3**number, 0.4 + 0.4 * number) * 32767)) / 32768
         for k, name in enumerate(NAMES):
             altered = ALTERATIONS[name](audio, 16_000, np.random.default_rng([number, k]))
-            scores = maxsim(spectrum(cut(altered)), np.concatenate(plain), starts)
+            asked = Windows.of(spectrum(cut(altered)), levels=levels(altered))
+            scores = maxsim(asked, np.concatenate(plain), starts)
             assert found[0, k] == (scores.argmax() == number), name
+
+
+def levels(audio: Audio) -> Audio:
+    """dBFS, of each window, what of it is no padding."""
+    count = len(cut(audio))
+    powers = [np.square(audio[8192 * k : 8192 * k + 16_384], dtype=np.float64).mean() for k in range(count)]
+    return 10 * np.log10(np.array(powers))
 
 
 def cut(audio: Audio) -> Audio:
@@ -147,7 +156,7 @@ def test_of_long_sounds_the_beginning_asks(tmp_path: Path) -> None:
 
 def test_sounds_without_vectors_neither_ask_nor_answer() -> None:
     parts = [Part(b"0"), Part(b"1")]
-    vectors = {parts[0]: [np.ones((1, 2), np.float32)], parts[1]: []}
+    vectors = {parts[0]: [Windows.of(np.ones((1, 2), np.float32))], parts[1]: []}
     originals = Originals([task(parts, ["a", "b"])], vectors, [system()])
     assert originals.parts == parts[:1]
 

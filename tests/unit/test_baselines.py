@@ -11,6 +11,7 @@ from conftest import noise, tone
 from qbe.audio.segmentation import WINDOW
 from qbe.measure.baselines import BANDS, COEFFICIENTS, best_variant, dct, log_mel, log_mel_frames, mel_edges, mfcc
 from qbe.measure.evaluation import retrieval
+from qbe.search.windows import Windows
 from qbe.streams.records import Audio, Vector
 
 
@@ -87,7 +88,7 @@ def sounds_with_the_label_in(place: str, rng: np.random.Generator) -> list[Vecto
 def test_the_best_variant_is_taken(place: str) -> None:
     sounds = sounds_with_the_label_in(place, np.random.default_rng(0))
     labels, groups = [str(k % 2) for k in range(40)], [str(k) for k in range(40)]
-    raw = retrieval([v / np.linalg.norm(v, axis=1, keepdims=True) for v in sounds], labels, groups)
-    best = best_variant(sounds, labels, groups)
+    raw = retrieval([Windows.of(v / np.linalg.norm(v, axis=1, keepdims=True)) for v in sounds], labels, groups)
+    best = best_variant([Windows.of(v) for v in sounds], labels, groups)
     assert best.mean_average_precision > 0.95
     assert (best.mean_average_precision == raw.mean_average_precision) == (place == "raw windows")

@@ -16,11 +16,13 @@ from qbe.measure.evaluation import (
     Retrieval,
     average_precision,
     chance_precision,
+    from_middle,
     interval,
     maxsim,
     read_task,
     retrieval,
 )
+from qbe.search.windows import Windows
 from qbe.support.errors import TaskError
 
 
@@ -36,12 +38,27 @@ def test_maxsim_by_definition(segments: int) -> None:
     rng = np.random.default_rng(0)
     query, sounds = rng.normal(size=(segments, 4)), [rng.normal(size=(n, 4)) for n in (1, 5, 2)]
     expected = [np.mean([max(q @ v for v in sound) for q in query]) for sound in sounds]
-    np.testing.assert_allclose(maxsim(query, np.concatenate(sounds), np.array([0, 1, 6])), expected)
+    np.testing.assert_allclose(maxsim(Windows.of(query), np.concatenate(sounds), np.array([0, 1, 6])), expected)
+
+
+def test_maxsim_weighs_what_a_query_weighs() -> None:
+    query, sounds = np.eye(2), np.array([[1.0, 0.0], [0.0, 1.0]])
+    loud, quiet = 1 / (1 + 10**-0.5), 1 / (1 + 10**0.5)  # 40 dB are 10 dB, at amplitudes to the power of a quarter
+    scores = maxsim(Windows.of(query, levels=np.array([-10.0, -50.0])), sounds, np.array([0, 1]))
+    np.testing.assert_allclose(scores, [loud, quiet])
+
+
+def test_a_library_counts_once_what_comes_again_in_a_query() -> None:
+    """Of a sound of a, b, b, b: a library that is seen from zero weighs a as much as all of b."""
+    a, b = np.eye(2, dtype=np.float32)
+    (see,) = from_middle([Windows.of(vector[None]) for vector in (a, -a, b, -b)])
+    weights = see(Windows.of(np.stack([a, b, b, b]))).weights
+    np.testing.assert_allclose(weights, [1 / 2, 1 / 6, 1 / 6, 1 / 6], atol=1e-6)
 
 
 def test_a_perfect_ranking_and_groups_that_do_not_count() -> None:
     a, b = np.eye(2, dtype=np.float32)
-    sounds = [a[None], a[None], b[None], b[None], a[None]]
+    sounds = [Windows.of(vector[None]) for vector in (a, a, b, b, a)]
     outcome = retrieval(sounds, ["a", "a", "b", "b", "b"], ["1", "2", "3", "4", "1"])
     # The last sound looks like an "a" and is in the group of the first: it is neither its match nor its miss.
     assert outcome.average_precisions[0] == 1
@@ -59,7 +76,7 @@ def test_chance_is_the_mean_over_all_orders(matches: int, n: int) -> None:
 
 def test_vectors_that_say_nothing_are_at_chance() -> None:
     rng = np.random.default_rng(0)
-    sounds = [rng.normal(size=(1, 4)).astype(np.float32) for _ in range(400)]
+    sounds = [Windows.of(rng.normal(size=(1, 4)).astype(np.float32)) for _ in range(400)]
     labels = [str(k % 4) for k in range(400)]
     outcome = retrieval(sounds, labels, [str(k) for k in range(400)])
     assert outcome.chance == pytest.approx(chance_precision(99, 399))
@@ -91,7 +108,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
 
 
 def test_a_sound_without_any_match_is_no_query() -> None:
-    sounds = [np.ones((1, 2), np.float32)] * 3
+    sounds = [Windows.of(np.ones((1, 2), np.float32))] * 3
     assert len(retrieval(sounds, ["a", "a", "b"], ["1", "2", "3"]).average_precisions) == 2
 
 

@@ -32,8 +32,8 @@ class Recorder:
 
 
 def embedded(path: Path, *systems: System, start: float = 0.0, duration: float | None = None) -> list[Vector]:
-    (vectors,) = embed_parts([Part(os.fsencode(path), start, duration)], systems, b"", raise_error)
-    return vectors
+    (found,) = embed_parts([Part(os.fsencode(path), start, duration)], systems, b"", raise_error)
+    return [windows.vectors for windows in found]
 
 
 @pytest.mark.parametrize(("sample_rate", "samples"), [(16_000, 16_384), (8000, 4001), (44_100, 30_000)])
@@ -84,7 +84,7 @@ def test_faults_are_told_once_and_what_came_before_them_counts(tmp_path: Path) -
     faults: list[QbeError] = []
     found = list(embed_parts(parts, systems, os.fsencode(tmp_path), faults.append))
     assert [len(vectors) for vectors in found] == [0, 2, 0, 2, 0, 0]
-    assert [len(vectors) for vectors in found[1]] == [5, 11]  # 3 s in windows of 1.024 s and of 0.5 s
+    assert [len(windows.vectors) for windows in found[1]] == [5, 11]  # 3 s in windows of 1.024 s and of 0.5 s
     messages = [str(fault) for fault in faults]
     assert messages == [
         f"{tmp_path}/none.wav: No such file or directory",
