@@ -122,8 +122,8 @@ _qbe() {
                 *) ;;
             esac ;;
         search)
-            options='-k --like --unlike --weight --in --min-score --unique --segments --start --duration --candidates --recall --exact --include-self --play --model --as --json -0 --null -q --quiet -v --verbose --help'
-            valued=' -k --like --unlike --weight --in --min-score --start --duration --candidates --recall --model --as '
+            options='-k --like --unlike --weight --in --min-score --unique --places --max-per-file --start --duration --candidates --recall --exact --include-self --play --model --as --json -0 --null -q --quiet -v --verbose --help'
+            valued=' -k --like --unlike --weight --in --min-score --max-per-file --start --duration --candidates --recall --model --as '
             arguments='idx audio'
             case $before in
                 -k) kind='none' ;;
@@ -132,6 +132,7 @@ _qbe() {
                 --weight) kind='none' ;;
                 --in) kind='none' ;;
                 --min-score) kind='none' ;;
+                --max-per-file) kind='none' ;;
                 --start) kind='none' ;;
                 --duration) kind='none' ;;
                 --candidates) kind='none' ;;

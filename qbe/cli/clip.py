@@ -18,7 +18,7 @@ from qbe.support.errors import AudioError, UsageError
 
 @command(
     "clip",
-    "qbe search lib.idx query.wav --segments | qbe clip -o calls/",
+    "qbe search lib.idx query.wav --places | qbe clip -o calls/",
     "qbe search lib.idx query.wav -0 | qbe clip -0 -o calls/ --pad 0.5",
 )
 def clip(
