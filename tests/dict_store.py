@@ -106,6 +106,9 @@ class DictStore:
         rows = [(self._places[:, 0] == file).nonzero()[0] for file in files]
         return np.concatenate([np.zeros(0, np.int64), *rows]), np.cumsum([0, *map(len, rows[:-1])])
 
+    def sounding(self) -> Numbers:
+        return np.unique(self._places[:, 0])
+
     def files(self) -> Iterator[FileEntry]:
         for number, (path, segments) in enumerate(self.sounds.of_files.items()):
             state = self.sounds.states.get(path, File(path, -1, 0))

@@ -116,6 +116,10 @@ class FileStore:
     def rows_of(self, files: Numbers) -> tuple[Numbers, Numbers]:
         return self.library.rows_of_files(files)
 
+    def sounding(self) -> Numbers:
+        files = np.flatnonzero(self.library.segment_counts())
+        return files[self.library.are_there(files)]
+
     def files(self) -> Iterator[FileEntry]:
         return self.library.entries()
 

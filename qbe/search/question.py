@@ -59,7 +59,12 @@ class Question:
         return overlap
 
 
-def near_rows(questions: Sequence[Question], candidates: int, count: int) -> Iterator[tuple[Question, list[Near]]]:
-    """For each window of each question about its `count` best rows of those that are scored, as `Store.near`."""
-    queries, only = [question.windows.vectors for question in questions], [question.others for question in questions]
+def near_rows(
+    questions: Sequence[Question], candidates: int, count: int, windows: Sequence[Numbers] | None = None
+) -> Iterator[tuple[Question, list[Near]]]:
+    """For each window of each question, or those of some numbers, about its `count` best rows of those that are scored,
+    as `Store.near`."""
+    at = windows or [np.arange(len(question.windows.vectors)) for question in questions]
+    queries = [question.windows.vectors[of_one] for question, of_one in zip(questions, at, strict=True)]
+    only = [question.others for question in questions]
     return zip(questions, questions[0].store.near(queries, count, candidates, only, count // 2), strict=True)

@@ -207,6 +207,10 @@ class Store(Protocol):
         """The rows of some files, file by file and in the order of their starts, and where in them each file begins."""
         ...
 
+    def sounding(self) -> Numbers:
+        """The numbers of all files that have rows."""
+        ...
+
     def files(self) -> Iterator[FileEntry]:
         """All that are there, in the order they came."""
         ...

@@ -81,6 +81,14 @@ class Windows:
         return scores
 
     @cached_property
+    def shifts(self) -> Numbers:
+        """How much later than the slots the windows of each shift begin, samples [O]; 0 where there are none."""
+        later = self.starts[self.laid] - self.starts[self.laid[:, :1]]
+        first = (self.laid >= 0).argmax(0)
+        shifts: Numbers = np.where((self.laid >= 0).any(0), later[first, np.arange(len(first))], 0)
+        return shifts
+
+    @cached_property
     def shifted_weights(self) -> NDArray[np.float64]:
         """How much each slot counts where all windows are shifted alike, [Q, O]: if there are any, their sum is 1."""
         weights = np.where(self.laid >= 0, self.weights[:, None], 0)
