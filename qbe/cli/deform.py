@@ -12,6 +12,7 @@ from qbe.cli.app import Duration, FilesFrom, Inputs, NullNames, Quiet, Start, co
 from qbe.cli.help import Command
 from qbe.cli.inputs import sound_files, stdin, whole_stdin
 from qbe.cli.outputs import Report, is_terminal, say, stdout_stream
+from qbe.cli.playing import keys
 from qbe.cli.progress import heard, progress
 from qbe.support.errors import UsageError
 
@@ -92,7 +93,8 @@ def deform(
                 paths, output, lambda through, seconds: update(through, heard(through, len(paths), seconds, began))
             )
     elif is_terminal():
-        audition.play(paths)
+        with keys() as key:
+            audition.play(paths, key)
     else:
         audition.pipe(paths, stdout_stream())
     return report.exit_code

@@ -12,6 +12,7 @@ from qbe.cli.app import Duration, Json, Model, NullLines, Quiet, Start, Verbose,
 from qbe.cli.formats import PlacesAs
 from qbe.cli.inputs import whole_stdin
 from qbe.cli.outputs import Output, Report, is_terminal
+from qbe.cli.playing import play_results
 from qbe.cli.progress import progress
 from qbe.cli.tables import bar
 from qbe.cli.times import clock
@@ -91,10 +92,10 @@ def search(
         files, held = opened.store.held()
         for done, (query, results) in enumerate(replies, 1):
             found += len(results)
-            output.write(_rows(query, results), display(query.path), _shown)
+            output.write(_rows(query, results), display(query.path), _numbered if play else _shown)
             update(done, f"{done} queries in {files} files, {held} segments")
             if play:
-                _play(results)
+                play_results(results, report, quiet=quiet)
     return report.exit_code or (0 if found else 1)
 
 
@@ -129,13 +130,6 @@ def _read(reader: QueryReader, path: bytes, start: float = 0.0, duration: float 
     return [reader.from_sound(path, start, duration)]
 
 
-def _play(results: list[Result]) -> None:
-    from qbe.audio.playing import play_file
-
-    for result in results:
-        play_file(os.fsencode(result.path), result.start)
-
-
 def _rows(query: Query, results: list[Result]) -> Iterator[Row]:
     for rank, result in enumerate(results, 1):
         place: dict[str, Cell] = {"score": result.score, "path": os.fsencode(result.path)}
@@ -145,3 +139,7 @@ def _rows(query: Query, results: list[Result]) -> Iterator[Row]:
 def _shown(row: Mapping[str, Any]) -> Shown:
     place = f"{clock(row['start'])} - {clock(row['end'])}"
     return {" score": f"{row['score']:.3f}", **bar(row["score"]), "file": display(row["path"]), " from - to": place}
+
+
+def _numbered(row: Mapping[str, Any]) -> Shown:
+    return {" #": str(row["rank"]), **_shown(row)}
