@@ -25,7 +25,7 @@ _qbe() {
     local options='' valued=' ' arguments='' kind='' place=-1 k
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "bench clip deform dups embed eval index info search segment train --help --version" -- "$current"))
+        COMPREPLY=($(compgen -W "bench clip deform dups embed eval index info map search segment train --help --version" -- "$current"))
         return
     fi
     case $command in
@@ -119,6 +119,18 @@ _qbe() {
             valued='  '
             arguments='idx'
             case $before in
+                *) ;;
+            esac ;;
+        map)
+            options='-o --output --segments --dimensions --colour --seed --keep --json -0 --null -q --quiet -v --verbose --help'
+            valued=' -o --output --dimensions --colour --seed --keep '
+            arguments='idx'
+            case $before in
+                -o|--output) kind='any' ;;
+                --dimensions) kind='none' ;;
+                --colour) kind='choice:folder level length' ;;
+                --seed) kind='none' ;;
+                --keep) kind='any' ;;
                 *) ;;
             esac ;;
         search)

@@ -62,6 +62,7 @@ STANDS_ON = {
     "encoder": {"streams", "support"},
     "search": {"audio", "encoder", "streams", "support"},
     "index": {"search", "streams", "support"},
+    "maps": {"search", "streams", "support"},
     "learn": {"audio", "encoder", "streams", "support"},
     "measure": {"audio", "encoder", "index", "search", "streams", "support"},
     "embedding": {"audio", "encoder", "streams", "support"},
