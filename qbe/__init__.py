@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qbe.build import Built as Built
     from qbe.build import build_library as build_library
     from qbe.build import remove_from_library as remove_from_library
+    from qbe.clips import write_clips as write_clips
     from qbe.embedding import Embeddings as Embeddings
     from qbe.embedding import embed as embed
     from qbe.library import Library as Library
@@ -43,6 +44,7 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "qbe.build": ("Built", "build_library", "remove_from_library"),
+    "qbe.clips": ("write_clips",),
     "qbe.embedding": ("Embeddings", "embed"),
     "qbe.library": ("Library", "LibraryFile", "Result", "open_library"),
     "qbe.streams.files": ("read_stream", "write_stream"),

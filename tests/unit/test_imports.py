@@ -68,6 +68,7 @@ STANDS_ON = {
     "embedding": {"audio", "encoder", "streams", "support"},
     "stores": {"index", "search"},
     "build": {"audio", "embedding", "encoder", "stores", "streams", "support"},
+    "clips": {"audio", "embedding", "library"},
     "library": {"audio", "embedding", "search", "stores", "streams", "support"},
 }
 INDEX_STANDS_ON = {
