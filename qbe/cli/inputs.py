@@ -18,7 +18,7 @@ LONGEST_LINE = 1 << 16  # bytes
 
 def sound_files(inputs: list[str] | None, files_from: str | None, null: bool, on_error: OnError) -> list[bytes]:
     """The sounds that were named, folders walked. Empty when none were: then a stream is to be read."""
-    from qbe.audio.reading import find_audio
+    from qbe.audio.finding import find_audio
 
     if null and not files_from:
         raise UsageError("-0 goes with --files-from")

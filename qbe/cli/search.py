@@ -103,7 +103,7 @@ def _each(
     reader: QueryReader, names: list[str], start: float, duration: float | None, report: Report
 ) -> Iterator[list[Query]]:
     """The query in each sound, or those in a stream, folders walked; what cannot be read is reported."""
-    from qbe.audio.reading import find_audio
+    from qbe.audio.finding import find_audio
 
     for name in names:
         for path in [b"-"] if name == "-" else find_audio([os.fsencode(name)], report):
