@@ -3,7 +3,7 @@
 function __qbe_files
     switch $argv[1]
         case audio
-            set pattern '\.(8svx|aif|aifc|aiff|au|avr|caf|flac|htk|iff|mat|mp1|mp2|mp3|nist|oga|ogg|opus|paf|pvf|rf64|sd2|sds|sf|snd|sph|svx|voc|w64|wav|wave|wavex|wve|xi)$'
+            set pattern '\.(3ga|3gp|8svx|aac|ac3|adts|aif|aifc|aiff|amr|ape|asf|au|avi|avr|caf|dff|dsf|dts|eac3|flac|flv|htk|iff|m2ts|m4a|m4b|m4r|m4v|mat|mka|mkv|mov|mp1|mp2|mp3|mp4|mpc|mpeg|mpg|mts|nist|oga|ogg|ogv|oma|opus|paf|pvf|rf64|rm|sd2|sds|sf|shn|snd|sph|spx|svx|tak|tta|voc|w64|wav|wave|wavex|webm|wma|wmv|wv|wve|xi)$'
         case any
             set pattern .
         case folder
@@ -59,6 +59,7 @@ complete -c qbe -n '__fish_seen_subcommand_from deform' -l duration -x -d 'How l
 complete -c qbe -n '__fish_seen_subcommand_from deform' -l limit -d 'Cut peaks over full scale.'
 complete -c qbe -n '__fish_seen_subcommand_from deform' -l files-from -x -a '(__qbe_files any)' -d 'Names of sounds, one a line; '\''-'\'': stdin.'
 complete -c qbe -n '__fish_seen_subcommand_from deform' -s 0 -l null -d 'Names in --files-from end in NUL, not newline.'
+complete -c qbe -n '__fish_seen_subcommand_from deform' -l no-ffmpeg -d 'Decode nothing with ffmpeg.'
 complete -c qbe -n '__fish_seen_subcommand_from deform' -s q -l quiet -d 'No progress on the terminal.'
 complete -c qbe -n '__fish_seen_subcommand_from deform' -l help -d 'Show a short help.'
 complete -c qbe -n 'not __fish_seen_subcommand_from bench clip deform dups embed eval index info map search segment train' -a dups -d 'Find groups of near-duplicate files in a library'
@@ -74,11 +75,17 @@ complete -c qbe -n 'not __fish_seen_subcommand_from bench clip deform dups embed
 complete -c qbe -n '__fish_seen_subcommand_from embed' -a '(__qbe_files audio)'
 complete -c qbe -n '__fish_seen_subcommand_from embed' -l files-from -x -a '(__qbe_files any)' -d 'Names of sounds, one a line; '\''-'\'': stdin.'
 complete -c qbe -n '__fish_seen_subcommand_from embed' -s 0 -l null -d 'Names in --files-from end in NUL, not newline.'
+complete -c qbe -n '__fish_seen_subcommand_from embed' -l hidden -d 'Search hidden and system folders and files too.'
+complete -c qbe -n '__fish_seen_subcommand_from embed' -l exclude -x -d 'Pass over such files and folders.'
+complete -c qbe -n '__fish_seen_subcommand_from embed' -s L -l follow -d 'Search folders that are links too.'
+complete -c qbe -n '__fish_seen_subcommand_from embed' -l no-ffmpeg -d 'Decode nothing with ffmpeg.'
+complete -c qbe -n '__fish_seen_subcommand_from embed' -l expand -x -d 'Play sounds N times slower; bats: 10.'
 complete -c qbe -n '__fish_seen_subcommand_from embed' -l model -x -a '(__qbe_files onnx)' -d 'ONNX model.'
 complete -c qbe -n '__fish_seen_subcommand_from embed' -l hop -x -d 'From one window to the next.'
 complete -c qbe -n '__fish_seen_subcommand_from embed' -l silence -x -d 'Leave out windows under this, and 60 dB under the loudest.'
 complete -c qbe -n '__fish_seen_subcommand_from embed' -l keep-silence -d 'Leave none out.'
 complete -c qbe -n '__fish_seen_subcommand_from embed' -l new -x -a '(__qbe_files idx)' -d 'Only sounds that LIBRARY lacks, or that have changed since.'
+complete -c qbe -n '__fish_seen_subcommand_from embed' -l retry -d 'With --new: those that could not be read too.'
 complete -c qbe -n '__fish_seen_subcommand_from embed' -l jobs -x -d 'Batches that are embedded at a time.'
 complete -c qbe -n '__fish_seen_subcommand_from embed' -l npy -d 'NPY blocks [n, D], one a file, not records.'
 complete -c qbe -n '__fish_seen_subcommand_from embed' -s q -l quiet -d 'No progress on the terminal.'
@@ -143,6 +150,8 @@ complete -c qbe -n '__fish_seen_subcommand_from search' -l recall -x -d 'Score e
 complete -c qbe -n '__fish_seen_subcommand_from search' -l exact -d 'Score all.'
 complete -c qbe -n '__fish_seen_subcommand_from search' -l include-self -d 'The query file may answer itself.'
 complete -c qbe -n '__fish_seen_subcommand_from search' -l play -d 'Play the results in turn, each from its place.'
+complete -c qbe -n '__fish_seen_subcommand_from search' -l no-ffmpeg -d 'Decode nothing with ffmpeg.'
+complete -c qbe -n '__fish_seen_subcommand_from search' -l expand -x -d 'Play sounds N times slower; bats: 10.'
 complete -c qbe -n '__fish_seen_subcommand_from search' -l model -x -a '(__qbe_files onnx)' -d 'ONNX model.'
 complete -c qbe -n '__fish_seen_subcommand_from search' -l as -x -a 'csv m3u audacity raven' -d 'Write for another program.'
 complete -c qbe -n '__fish_seen_subcommand_from search' -l json -d 'One JSON object a line.'
@@ -154,6 +163,10 @@ complete -c qbe -n 'not __fish_seen_subcommand_from bench clip deform dups embed
 complete -c qbe -n '__fish_seen_subcommand_from segment' -a '(__qbe_files audio)'
 complete -c qbe -n '__fish_seen_subcommand_from segment' -l files-from -x -a '(__qbe_files any)' -d 'Names of sounds, one a line; '\''-'\'': stdin.'
 complete -c qbe -n '__fish_seen_subcommand_from segment' -s 0 -l null -d 'Names in --files-from end in NUL, not newline.'
+complete -c qbe -n '__fish_seen_subcommand_from segment' -l hidden -d 'Search hidden and system folders and files too.'
+complete -c qbe -n '__fish_seen_subcommand_from segment' -l exclude -x -d 'Pass over such files and folders.'
+complete -c qbe -n '__fish_seen_subcommand_from segment' -s L -l follow -d 'Search folders that are links too.'
+complete -c qbe -n '__fish_seen_subcommand_from segment' -l no-ffmpeg -d 'Decode nothing with ffmpeg.'
 complete -c qbe -n '__fish_seen_subcommand_from segment' -l hop -x -d 'From one window to the next.'
 complete -c qbe -n '__fish_seen_subcommand_from segment' -l silence -x -d 'Leave out windows under this, and 60 dB under the loudest.'
 complete -c qbe -n '__fish_seen_subcommand_from segment' -l keep-silence -d 'Leave none out.'

@@ -90,7 +90,7 @@ class Library:
                 os.fsdecode(file.path),
                 file.segments,
                 file.end / rate,
-                *((None, None) if file.size < 0 else (file.size, file.mtime / 1e9)),
+                *((None, None) if file.size < 0 or file.failed else (file.size, file.mtime / 1e9)),
             )
             for file in self.store.files()
         ]
@@ -195,9 +195,13 @@ class Library:
 
         return duplicate_groups(self.store, min_score, on_file)
 
-    def lacks(self, paths: Iterable[bytes]) -> list[bytes]:
-        """Those files that it does not hold as they are now."""
-        known = {entry.path: File(entry.path, entry.size, entry.mtime) for entry in self.store.files()}
+    def lacks(self, paths: Iterable[bytes], *, retry: bool = False) -> list[bytes]:
+        """Those files that it does not hold as they are now. retry : those too that could not be read"""
+        known = {
+            entry.path: File(entry.path, entry.size, entry.mtime)
+            for entry in self.store.files()
+            if not (retry and entry.failed)
+        }
         return [path for path in paths if path not in known or file_state(path) != known[path]]
 
     def facts(self) -> dict[str, Fact]:

@@ -15,9 +15,10 @@ LOWEST, HIGHEST = 50.0, 7600.0  # Hz
 NOTHING = 1e-6  # share of the power in the band, under which there is nothing: -60 dB
 LOW_SECONDS = 0.025  # means over so long leave what lies under LOWEST
 LOW_MEANS = 10  # in a row, in which together the share is LOW_SHARE of the power or more: then it is taken away
-LOW_SHARE = 0.1
+LOW_SHARE = 0.03
 CUTOFF = 35.0  # Hz of the filter: 20 Hz are 70 dB down, LOWEST is as it was
 FILTER_SECONDS = 0.18
+EDGE_SECONDS = 0.005  # by which it is told where a sound begins
 
 
 def heard(blocks: Iterator[Audio], rate: float, wanted: int, name: str) -> Iterator[Audio]:
@@ -94,10 +95,9 @@ def _is_low(block: Audio, rate: float) -> bool:
 
 
 def _filtered(before: Audio, block: Audio, after: Audio, half: int, rate: float) -> Audio:
-    """A block by a filter of 2 half + 1 samples (a sinc under a Blackman window). Beyond the ends the sound is turned
-    about its last sample, so that neither a constant nor a slope ends there."""
+    """A block by a filter of 2 half + 1 samples (a sinc under a Blackman window)."""
     samples = np.concatenate([before, block, after])
-    samples = np.pad(samples, (half - len(before), half - len(after)), mode="reflect", reflect_type="odd")
+    samples = _turned(_turned(samples, half - len(before), rate)[::-1], half - len(after), rate)[::-1]
     time = np.arange(-half, half + 1)
     low = np.sinc(2 * CUTOFF / rate * time) * np.blackman(2 * half + 1)
     impulse = -low / low.sum()
@@ -106,3 +106,14 @@ def _filtered(before: Audio, block: Audio, after: Audio, half: int, rate: float)
     spectrum = np.fft.rfft(samples) * np.fft.rfft(impulse, size)
     out: Audio = np.fft.irfft(spectrum, size)[2 * half :].astype(np.float32)
     return out
+
+
+def _turned(samples: Audio, more: int, rate: float) -> Audio:
+    """Samples with so many more before them, as if the sound were turned about the point where it begins: neither a
+    constant nor a slope begins there."""
+    if not more:
+        return samples
+    edge = samples[: max(2, round(EDGE_SECONDS * rate))]
+    point = np.polyfit(np.arange(len(edge)), edge, 1)[1] if len(edge) > 1 else edge[0]
+    mirrored = np.pad(samples, (more, 0), mode="symmetric")[:more]
+    return np.concatenate([(2 * point - mirrored).astype(np.float32), samples])

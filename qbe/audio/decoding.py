@@ -17,8 +17,11 @@ class UnknownFormatError(Exception):
 @dataclass(frozen=True)
 class Decoding:
     """blocks : float32 [n, channels], one after the other. AudioError comes of them where the sound is broken; what is
-    good has come by then."""
+    good has come by then.
+    by_ffmpeg : whether ffmpeg decodes it
+    """
 
     sample_rate: int
     channels: int
     blocks: Iterator[Audio]
+    by_ffmpeg: bool = False

@@ -45,7 +45,7 @@ def decode(file: BinaryIO, name: str, kind: Kind) -> Decoding:
         raise AudioError(f"{name}: {output.complaint() or 'ffmpeg finds no sound in it'}")
     _, begin, _, _, rate, channels = HEADER.unpack(head)
     output.read(begin - HEADER.size)
-    return Decoding(rate, channels, _blocks(output, rate, channels))
+    return Decoding(rate, channels, _blocks(output, rate, channels), by_ffmpeg=True)
 
 
 def _started(file: BinaryIO, name: str, kind: Kind) -> subprocess.Popen[bytes]:

@@ -6,6 +6,7 @@ import io
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -22,24 +23,41 @@ from qbe.support.errors import AudioError, FormatError, display
 
 
 def read_blocks(
-    source: bytes | BinaryIO, sample_rate: int, *, start: float = 0.0, duration: float | None = None
+    source: bytes | BinaryIO,
+    sample_rate: int,
+    *,
+    start: float = 0.0,
+    duration: float | None = None,
+    expand: float = 1.0,
 ) -> Iterator[Audio]:
     """Decode a sound to mono blocks of about two seconds, whatever its length.
 
     source : a file name, or an open seekable file
     sample_rate : of the result, Hz
     start, duration : the part to read, seconds of the source, LONGEST at most; None: to its end
+    expand : how many times as long it is to take, as on a tape that runs slower: all frequencies are divided by it
 
     Yields float32 [n]. Raises AudioError where the sound cannot be opened, is broken, or holds samples that are not
     numbers; blocks that were good have been yielded by then. An AudioWarning tells what is odd and was mended.
     """
     sound = decode(source, start=start, duration=duration)
-    mono = mixed(sound.blocks, sound.channels, sound.sample_rate)
-    yield from heard(mono, sound.sample_rate, sample_rate, source_name(source))
+    yield from mono_blocks(sound, sample_rate, source_name(source), expand=expand)
+
+
+def mono_blocks(sound: Decoding, sample_rate: int, name: str, *, expand: float = 1.0) -> Iterator[Audio]:
+    """The blocks of a sound that is being decoded, as `read_blocks` gives them. name : for messages"""
+    rate = sound.sample_rate / expand
+    yield from heard(mixed(sound.blocks, sound.channels, rate), rate, sample_rate, name)
 
 
 def array_blocks(
-    samples: NDArray[Any], rate: float, sample_rate: int, *, start: float = 0.0, duration: float | None = None
+    samples: NDArray[Any],
+    rate: float,
+    sample_rate: int,
+    *,
+    start: float = 0.0,
+    duration: float | None = None,
+    expand: float = 1.0,
 ) -> Iterator[Audio]:
     """As `read_blocks`, of samples in memory, [frames] or [frames, channels] at `rate`: floats, or integers of which
     the largest is full scale. Raises AudioError."""
@@ -60,7 +78,7 @@ def array_blocks(
         raise AudioError("samples are not numbers (NaN or infinite)")
     size = max(1, round(BLOCK_SECONDS * rate))
     blocks = (frames[at : at + size] for at in range(0, len(frames), size))
-    yield from heard(mixed(blocks, frames.shape[1], rate), rate, sample_rate, "samples")
+    yield from heard(mixed(blocks, frames.shape[1], rate / expand), rate / expand, sample_rate, "samples")
 
 
 def source_name(source: bytes | BinaryIO) -> str:
@@ -84,7 +102,7 @@ def decode(source: bytes | BinaryIO, *, start: float = 0.0, duration: float | No
             file.close()
         raise
     blocks = _numbers(sound, name, start)
-    return Decoding(sound.sample_rate, sound.channels, _closing(blocks, file) if isinstance(source, bytes) else blocks)
+    return replace(sound, blocks=_closing(blocks, file) if isinstance(source, bytes) else blocks)
 
 
 def _numbers(sound: Decoding, name: str, start: float) -> Iterator[Audio]:
@@ -144,7 +162,7 @@ def _second_try(file: BinaryIO, name: str, start: float, duration: float | None,
         if kind.is_libsndfiles:  # what libsndfile says of it says more
             raise unread from None
         raise
-    return Decoding(sound.sample_rate, sound.channels, _part(sound, name, start, duration))
+    return replace(sound, blocks=_part(sound, name, start, duration))
 
 
 def _part(sound: Decoding, name: str, start: float, duration: float | None) -> Iterator[Audio]:

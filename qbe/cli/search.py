@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qbe.cli.app import Duration, Json, Model, NullLines, Quiet, Start, Verbose, command
+from qbe.cli.app import Duration, Expand, Json, Model, NoFfmpeg, NullLines, Quiet, Start, Verbose, command
 from qbe.cli.formats import PlacesAs
 from qbe.cli.inputs import whole_stdin
 from qbe.cli.outputs import Output, Report, is_terminal
@@ -63,6 +63,8 @@ def search(
     exact: Annotated[bool, typer.Option("--exact", help="Score all.")] = False,
     include_self: Annotated[bool, typer.Option("--include-self", help="The query file may answer itself.")] = False,
     play: Annotated[bool, typer.Option("--play", help="Play the results in turn, each from its place.")] = False,
+    no_ffmpeg: NoFfmpeg = False,  # noqa: ARG001  # heeded when it is parsed
+    expand: Expand = 1.0,
     model: Model = None,
     form: Annotated[PlacesAs | None, typer.Option("--as", help="Write for another program.")] = None,
     as_json: Json = False,
@@ -84,6 +86,7 @@ def search(
     thorough = effort(candidates, recall, exact or bool(inside))
     opened, report, found = open_library(library, model=model), Report(), 0
     output = Output(as_json, null, form, of_places=segments, report=report)
+    opened.reader.expand = expand
     reader, globs = opened.reader, opened.globs(inside or [])
     wanted = Wanted(k, segments, -1.0 if min_score is None else min_score, unique, globs, include_self)
     asked = _each(reader, queries, start, duration, report) if queries else _blended(reader, like, unlike, weight)
@@ -96,7 +99,7 @@ def search(
             update(done, f"{done} queries in {files} files, {held} segments")
             if play:
                 play_results(results, report, quiet=quiet)
-    return report.exit_code or (0 if found else 1)
+    return report.end() or (0 if found else 1)
 
 
 def _each(

@@ -67,6 +67,7 @@ class QueryReader:
     """Reads queries for one library with the model that built it.
 
     about, library : of the library and its name; model : an ONNX file, None for the default
+    expand : how many times slower to play the sounds
 
     Every method raises ModelError where the model is not the library's, AudioError and StreamError as reading does.
     """
@@ -74,6 +75,7 @@ class QueryReader:
     about: About
     library: str
     model: str | None
+    expand: float = 1.0
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -88,7 +90,8 @@ class QueryReader:
         """The query in a sound, or in a part of it (seconds)."""
         path = name or (source if isinstance(source, bytes) else b"-")
         encoder = self.encoder
-        blocks = reading.read_blocks(source, encoder.sample_rate, start=start, duration=duration)
+        rate = encoder.sample_rate
+        blocks = reading.read_blocks(source, rate, start=start, duration=duration, expand=self.expand)
         return self._embedded(path, cut(blocks, path, window=encoder.samples, hop=encoder.samples // 2))
 
     def from_samples(

@@ -104,6 +104,7 @@ class FileEntry(NamedTuple):
     size : bytes, -1 where not known; mtime : when it last changed, ns since 1970
     end : of its last segment, samples; segments : how many there are
     content : a checksum of its bytes, 0 where not known; failed : whether it could not be read
+    by_ffmpeg : whether ffmpeg decoded it
     """
 
     number: int
@@ -114,6 +115,7 @@ class FileEntry(NamedTuple):
     segments: int
     content: int = 0
     failed: bool = False
+    by_ffmpeg: bool = False
 
 
 class Store(Protocol):
