@@ -28,7 +28,7 @@ STAND_INS = {
 
 def of_page(page: Path) -> Iterator[str]:
     for block in re.findall(r"^\.SH EXAMPLES\n\.nf\n(.*?)^\.fi", page.read_text(), flags=re.S | re.M):
-        yield from block.splitlines()
+        yield from block.replace("\\e", "\\").splitlines()
 
 
 def of_readme() -> Iterator[str]:
@@ -92,6 +92,7 @@ def run(script: str, home: Path) -> int:
 @pytest.mark.parametrize("line", examples())
 def test_an_example_does_what_it_shows(home: Path, line: str) -> None:
     script = for_a_test(line, home) if " train " in line else line
+    shutil.rmtree(home / "calls", ignore_errors=True)  # nothing is overwritten there
     assert run(script, home) == 0
 
 
