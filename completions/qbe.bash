@@ -25,7 +25,7 @@ _qbe() {
     local options='' valued=' ' arguments='' kind='' place=-1 k
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "bench clip deform dups embed eval index info map search segment train --help --version" -- "$current"))
+        COMPREPLY=($(compgen -W "bench clip deform dups embed eval index info map search segment tag train --help --version" -- "$current"))
         return
     fi
     case $command in
@@ -136,8 +136,8 @@ _qbe() {
                 *) ;;
             esac ;;
         search)
-            options='-k --like --unlike --weight --in --min-score --unique --segments --start --duration --candidates --recall --exact --include-self --play --no-ffmpeg --expand --model --as --json -0 --null -q --quiet -v --verbose --help'
-            valued=' -k --like --unlike --weight --in --min-score --start --duration --candidates --recall --expand --model --as '
+            options='-k --like --unlike --weight --in --min-score --unique --text --tags --segments --start --duration --candidates --recall --exact --include-self --play --no-ffmpeg --expand --model --as --json -0 --null -q --quiet -v --verbose --help'
+            valued=' -k --like --unlike --weight --in --min-score --text --tags --start --duration --candidates --recall --expand --model --as '
             arguments='idx audio'
             case $before in
                 -k) kind='none' ;;
@@ -146,6 +146,8 @@ _qbe() {
                 --weight) kind='none' ;;
                 --in) kind='none' ;;
                 --min-score) kind='none' ;;
+                --text) kind='none' ;;
+                --tags) kind='any' ;;
                 --start) kind='none' ;;
                 --duration) kind='none' ;;
                 --candidates) kind='none' ;;
@@ -164,6 +166,17 @@ _qbe() {
                 --exclude) kind='none' ;;
                 --hop) kind='none' ;;
                 --silence) kind='none' ;;
+                *) ;;
+            esac ;;
+        tag)
+            options='--labels --from-names --aliases --min-score --write --new --json -0 --null -q --quiet -v --verbose --help'
+            valued=' --labels --from-names --aliases --min-score '
+            arguments='idx'
+            case $before in
+                --labels) kind='any' ;;
+                --from-names) kind='none' ;;
+                --aliases) kind='any' ;;
+                --min-score) kind='none' ;;
                 *) ;;
             esac ;;
         train)

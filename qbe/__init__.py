@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from qbe.support.errors import ModelError as ModelError
     from qbe.support.errors import QbeError as QbeError
     from qbe.support.errors import StreamError as StreamError
+    from qbe.support.errors import TagError as TagError
     from qbe.support.errors import TaskError as TaskError
     from qbe.support.errors import TrainingError as TrainingError
     from qbe.support.errors import UsageError as UsageError
@@ -55,6 +56,7 @@ _MODULES = {
         "ModelError",
         "QbeError",
         "StreamError",
+        "TagError",
         "TaskError",
         "TrainingError",
         "UsageError",

@@ -27,6 +27,7 @@ class Wanted:
     unique : leave out what is near-identical to a better answer: the cosine of the two places is 0.98 or more
     inside : globs; a file counts that matches one, or lies in a folder that does. Without any, all count
     include_self : the query's own files count
+    among : names of files, of which alone some count; None: all
     """
 
     k: int
@@ -35,6 +36,7 @@ class Wanted:
     unique: bool = False
     inside: Sequence[bytes] = ()
     include_self: bool = False
+    among: frozenset[bytes] | None = None
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -42,7 +44,7 @@ class Wanted:
 
     def admitting(self, query: Query) -> Filter:
         """Which files may answer a query."""
-        return Filter(tuple(self.inside), () if self.include_self else query.files)
+        return Filter(tuple(self.inside), () if self.include_self else query.files, among=self.among)
 
 
 def effort(candidates: int | None, recall: float | None, exact: bool) -> Effort:

@@ -44,19 +44,23 @@ class Filter:
     inside : globs; a file counts that matches one, or lies in a folder that does. Without any, all count
     own : names of files that do not count, nor does the same file on disk under another name
     without : names that do not count, just as they are
+    among : names, just as they are, of which alone some count; None: all
     """
 
     inside: tuple[bytes, ...] = ()
     own: tuple[bytes, ...] = ()
     without: tuple[bytes, ...] = ()
+    among: frozenset[bytes] | None = None
 
     def __bool__(self) -> bool:
         """Whether it leaves anything out."""
-        return bool(self.inside or self.own or self.without)
+        return bool(self.inside or self.own or self.without or self.among is not None)
 
     def admits(self, path: bytes) -> bool:
         """Whether a file of that name may answer."""
-        if path in self.without or (self.inside and not lies_inside(path, self.inside)):
+        if path in self.without or (self.among is not None and path not in self.among):
+            return False
+        if self.inside and not lies_inside(path, self.inside):
             return False
         return not any(same_file(own, path) for own in self.own)
 

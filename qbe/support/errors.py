@@ -46,6 +46,10 @@ class TaskError(QbeError):
     """A labelled task is missing, breaks its format, or asks nothing."""
 
 
+class TagError(QbeError):
+    """A table of tags, or of other names of words, breaks its format."""
+
+
 class TrainingError(QbeError):
     """Training cannot start or go on."""
 

@@ -58,6 +58,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_sound(home / f"{name}.wav", tone(440, 4.0) + noise(4.0, amplitude=0.01))
     write_sound(home / "c.wav", noise(1.0))
     shutil.copytree(home / "drums", home / "samples" / "drums")
+    shutil.copy(home / "kick.wav", home / "samples" / "drums")
+    (home / "mine.tsv").write_text("samples/drums/kick.wav\tloud\n".replace("samples", f"{home}/samples"))
     np.save(home / "vectors.npy", np.eye(3, 8))
     np.save(home / "query.npy", np.ones((1, 8)))
     (home / "names.txt").write_text("a.wav\na.wav\nb.wav\n")
