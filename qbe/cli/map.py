@@ -50,7 +50,7 @@ def map(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """Lay out the sounds of a library so that those near each other are alike.
+    """Lay out the sounds of a library, like ones near each other.
 
     A table of path, start, length, x, y and level, or a picture of it. The axes mean nothing.
     """

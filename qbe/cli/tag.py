@@ -49,9 +49,9 @@ def tag(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """Find words for the sounds of a library: those you and names give, spread to what sounds alike.
+    """Find words for the sounds of a library.
 
-    The score of a tag is how likely it is right, as measured on the sounds whose words are known.
+    Those that you and names give spread to what sounds alike; a score is how likely a tag is right.
     """
     from itertools import count
 
