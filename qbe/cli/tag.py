@@ -77,7 +77,7 @@ def tag(
         _keep(library, tags, kept, old, tagger.paths, report)
     else:
         Output(as_json, null).write(_rows(tags), library, _shown)
-    return report.exit_code
+    return report.end()
 
 
 def _places(text: str) -> frozenset[str]:

@@ -51,7 +51,7 @@ def effort(candidates: int | None, recall: float | None, exact: bool) -> Effort:
     """How thorough a search is to be, of the three ways to say it, or by default. UsageError where several do."""
     if exact + (candidates is not None) + (recall is not None) > 1:
         raise UsageError(
-            "--candidates, --recall and --exact (also --in) each say how many segments are scored: give one of them"
+            "--candidates, --recall and --exact (also --in and --text) each say how much is scored: give one of them"
         )
     if candidates is not None and candidates < 1:
         raise UsageError(f"--candidates {candidates}: must be 1 or more")

@@ -52,7 +52,7 @@ class Tagger:
     def __init__(self, store: Store, sources: Sources, on_step: Callable[[str], None] = lambda _: None) -> None:
         """on_step : hears what is done next"""
         on_step("reading names")
-        entries = sorted(store.files(), key=lambda entry: entry.path)
+        entries = sorted((entry for entry in store.files() if not entry.failed), key=lambda entry: entry.path)
         self.paths = [entry.path for entry in entries]
         self.said = said_of(self.paths, sources.labels, sources.places, sources.aliases)
         on_step("reading vectors")
