@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from qbe.audio.reading import EXTENSIONS
+from qbe.audio.finding import EXTENSIONS
 from qbe.cli import app, help
 
 FOLDER = Path(__file__).parent

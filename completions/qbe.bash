@@ -11,7 +11,7 @@ _qbe_files() {
 
 _qbe_value() {
     case $1 in
-        audio) _qbe_files '\.(8svx|aif|aifc|aiff|au|avr|caf|flac|htk|iff|mat|mp1|mp2|mp3|nist|oga|ogg|opus|paf|pvf|rf64|sd2|sds|sf|snd|sph|svx|voc|w64|wav|wave|wavex|wve|xi)$' "$2" ;;
+        audio) _qbe_files '\.(3ga|3gp|8svx|aac|ac3|adts|aif|aifc|aiff|amr|ape|asf|au|avi|avr|caf|dff|dsf|dts|eac3|flac|flv|htk|iff|m2ts|m4a|m4b|m4r|m4v|mat|mka|mkv|mov|mp1|mp2|mp3|mp4|mpc|mpeg|mpg|mts|nist|oga|ogg|ogv|oma|opus|paf|pvf|rf64|rm|sd2|sds|sf|shn|snd|sph|spx|svx|tak|tta|voc|w64|wav|wave|wavex|webm|wma|wmv|wv|wve|xi)$' "$2" ;;
         idx) _qbe_files '\.idx$' "$2" ;;
         onnx) _qbe_files '\.onnx$' "$2" ;;
         tsv) _qbe_files '\.tsv$' "$2" ;;
@@ -25,7 +25,7 @@ _qbe() {
     local options='' valued=' ' arguments='' kind='' place=-1 k
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "bench clip deform dups embed eval index info search segment train --help --version" -- "$current"))
+        COMPREPLY=($(compgen -W "bench clip deform dups embed eval index info map search segment tag train --help --version" -- "$current"))
         return
     fi
     case $command in
@@ -51,7 +51,7 @@ _qbe() {
                 *) ;;
             esac ;;
         deform)
-            options='--pitch --stretch --noise --mix --gain --eq --near --random --seed -o --output --start --duration --limit --files-from -0 --null -q --quiet --help'
+            options='--pitch --stretch --noise --mix --gain --eq --near --random --seed -o --output --start --duration --limit --files-from -0 --null --no-ffmpeg -q --quiet --help'
             valued=' --pitch --stretch --noise --mix --gain --eq --near --seed -o --output --start --duration --files-from '
             arguments='audio'
             case $before in
@@ -79,11 +79,13 @@ _qbe() {
                 *) ;;
             esac ;;
         embed)
-            options='--files-from -0 --null --model --hop --silence --keep-silence --new --jobs --npy -q --quiet -v --verbose --help'
-            valued=' --files-from --model --hop --silence --new --jobs '
+            options='--files-from -0 --null --hidden --exclude -L --follow --no-ffmpeg --expand --model --hop --silence --keep-silence --new --retry --jobs --npy -q --quiet -v --verbose --help'
+            valued=' --files-from --exclude --expand --model --hop --silence --new --jobs '
             arguments='audio'
             case $before in
                 --files-from) kind='any' ;;
+                --exclude) kind='none' ;;
+                --expand) kind='none' ;;
                 --model) kind='onnx' ;;
                 --hop) kind='none' ;;
                 --silence) kind='none' ;;
@@ -121,9 +123,21 @@ _qbe() {
             case $before in
                 *) ;;
             esac ;;
+        map)
+            options='-o --output --segments --dimensions --colour --seed --keep --json -0 --null -q --quiet -v --verbose --help'
+            valued=' -o --output --dimensions --colour --seed --keep '
+            arguments='idx'
+            case $before in
+                -o|--output) kind='any' ;;
+                --dimensions) kind='none' ;;
+                --colour) kind='choice:folder level length' ;;
+                --seed) kind='none' ;;
+                --keep) kind='any' ;;
+                *) ;;
+            esac ;;
         search)
-            options='-k --like --unlike --weight --in --min-score --unique --places --max-per-file --start --duration --candidates --recall --exact --include-self --play --model --as --json -0 --null -q --quiet -v --verbose --help'
-            valued=' -k --like --unlike --weight --in --min-score --max-per-file --start --duration --candidates --recall --model --as '
+            options='-k --like --unlike --weight --in --min-score --unique --text --tags --places --max-per-file --start --duration --candidates --recall --exact --include-self --play --no-ffmpeg --expand --model --as --json -0 --null -q --quiet -v --verbose --help'
+            valued=' -k --like --unlike --weight --in --min-score --text --tags --max-per-file --start --duration --candidates --recall --expand --model --as '
             arguments='idx audio'
             case $before in
                 -k) kind='none' ;;
@@ -132,23 +146,38 @@ _qbe() {
                 --weight) kind='none' ;;
                 --in) kind='none' ;;
                 --min-score) kind='none' ;;
+                --text) kind='none' ;;
+                --tags) kind='any' ;;
                 --max-per-file) kind='none' ;;
                 --start) kind='none' ;;
                 --duration) kind='none' ;;
                 --candidates) kind='none' ;;
                 --recall) kind='none' ;;
+                --expand) kind='none' ;;
                 --model) kind='onnx' ;;
                 --as) kind='choice:csv m3u audacity raven' ;;
                 *) ;;
             esac ;;
         segment)
-            options='--files-from -0 --null --hop --silence --keep-silence -q --quiet -v --verbose --help'
-            valued=' --files-from --hop --silence '
+            options='--files-from -0 --null --hidden --exclude -L --follow --no-ffmpeg --hop --silence --keep-silence -q --quiet -v --verbose --help'
+            valued=' --files-from --exclude --hop --silence '
             arguments='audio'
             case $before in
                 --files-from) kind='any' ;;
+                --exclude) kind='none' ;;
                 --hop) kind='none' ;;
                 --silence) kind='none' ;;
+                *) ;;
+            esac ;;
+        tag)
+            options='--labels --from-names --aliases --min-score --write --new --json -0 --null -q --quiet -v --verbose --help'
+            valued=' --labels --from-names --aliases --min-score '
+            arguments='idx'
+            case $before in
+                --labels) kind='any' ;;
+                --from-names) kind='none' ;;
+                --aliases) kind='any' ;;
+                --min-score) kind='none' ;;
                 *) ;;
             esac ;;
         train)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qbe.build import Built as Built
     from qbe.build import build_library as build_library
     from qbe.build import remove_from_library as remove_from_library
+    from qbe.clips import write_clips as write_clips
     from qbe.embedding import Embeddings as Embeddings
     from qbe.embedding import embed as embed
     from qbe.library import Library as Library
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from qbe.support.errors import ModelError as ModelError
     from qbe.support.errors import QbeError as QbeError
     from qbe.support.errors import StreamError as StreamError
+    from qbe.support.errors import TagError as TagError
     from qbe.support.errors import TaskError as TaskError
     from qbe.support.errors import TrainingError as TrainingError
     from qbe.support.errors import UsageError as UsageError
@@ -43,6 +45,7 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "qbe.build": ("Built", "build_library", "remove_from_library"),
+    "qbe.clips": ("write_clips",),
     "qbe.embedding": ("Embeddings", "embed"),
     "qbe.library": ("Library", "LibraryFile", "Result", "open_library"),
     "qbe.streams.files": ("read_stream", "write_stream"),
@@ -53,6 +56,7 @@ _MODULES = {
         "ModelError",
         "QbeError",
         "StreamError",
+        "TagError",
         "TaskError",
         "TrainingError",
         "UsageError",

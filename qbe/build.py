@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from qbe.audio.reading import find_audio
+from qbe.audio.finding import find_audio
 from qbe.audio.segmentation import window_hop
 from qbe.audio.silence import FAINT
 from qbe.embedding import Path, encoder_of, files_embedded

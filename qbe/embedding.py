@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, BinaryIO
 
@@ -51,6 +51,7 @@ def embed(
     model: str | None = None,
     hop: float | None = None,
     silence: float | None = FAINT,
+    expand: float = 1.0,
 ) -> Embeddings:
     """The embeddings of a sound, as `qbe embed` gives them.
 
@@ -60,6 +61,7 @@ def embed(
     model : an ONNX file; None: the model in the package
     hop : seconds from one segment to the next; None: half a segment
     silence : dBFS; segments that are fainter are left out, as are those 60 dB under the loudest. None: none is
+    expand : how many times slower to play a file, as for bats; places are of the file as it is
 
     A sound of L seconds gives 1 + ceil(max(0, L - W) / hop) segments of W seconds (1.024 with the model in the
     package), less those that are silence: of silence alone there are none.
@@ -67,21 +69,22 @@ def embed(
     Raises AudioError, ModelError, and UsageError where samples come without a rate.
     """
     encoder = encoder_of(model)
-    name, blocks = _blocks(sound, sample_rate, encoder.sample_rate, start, duration)
+    name, blocks = _blocks(sound, sample_rate, encoder.sample_rate, start, duration, expand)
     step = window_hop(hop, encoder.sample_rate, encoder.samples)
     windows = cut(blocks, name, window=encoder.samples, hop=step, silence=silence)
-    return collected(encoder.embeddings(windows), encoder.sample_rate, encoder.dimension, encoder.sha256)
+    embeddings = (placed(embedding, expand) for embedding in encoder.embeddings(windows))
+    return collected(embeddings, encoder.sample_rate, encoder.dimension, encoder.sha256)
 
 
 def _blocks(
-    sound: Sound, rate: float | None, wanted: int, start: float, duration: float | None
+    sound: Sound, rate: float | None, wanted: int, start: float, duration: float | None, expand: float
 ) -> tuple[bytes, Iterator[Audio]]:
     """A sound's name, and its samples, mono and at the rate that is wanted."""
     if isinstance(sound, np.ndarray):
-        return b"-", array_blocks(sound, rate_of(rate), wanted, start=start, duration=duration)
+        return b"-", array_blocks(sound, rate_of(rate), wanted, start=start, duration=duration, expand=expand)
     source = source_of(sound)
     name = source if isinstance(source, bytes) else b"-"
-    return name, read_blocks(source, wanted, start=start, duration=duration)
+    return name, read_blocks(source, wanted, start=start, duration=duration, expand=expand)
 
 
 def source_of(sound: Path | BinaryIO) -> bytes | BinaryIO:
@@ -125,10 +128,22 @@ def files_embedded(
     jobs: int,
     hop: int,
     silence: float | None,
+    expand: float = 1.0,
 ) -> Iterator[Embedding]:
-    """The embeddings of many files, in order. A file that fails goes to `on_error`, and what was read of it stays; one
-    that was read to its end goes to `on_end`. hop : samples; silence : as for
-    `qbe.audio.segmentation.cut`"""
+    """The embeddings of many files, in order. A file that fails goes to `on_error`, and what was read of it stays; all
+    go to `on_end`. hop : samples; silence, expand : as for `qbe.audio.segmentation.segments`; places are of the files
+    as they are"""
     rate, window = encoder.sample_rate, encoder.samples
-    windows = segments(paths, on_error, sample_rate=rate, window=window, hop=hop, silence=silence, on_end=on_end)
-    return encoder.embeddings(windows, jobs)
+    windows = segments(
+        paths, on_error, sample_rate=rate, window=window, hop=hop, silence=silence, expand=expand, on_end=on_end
+    )
+    return (placed(embedding, expand) for embedding in encoder.embeddings(windows, jobs))
+
+
+def placed(embedding: Embedding, expand: float) -> Embedding:
+    """An embedding of a sound that was slowed down so many times, with its place in the sound as it is."""
+    if expand == 1:
+        return embedding
+    start = round(embedding.start / expand)
+    end = max(start + 1, round((embedding.start + embedding.length) / expand))
+    return replace(embedding, start=start, length=end - start)

@@ -14,7 +14,7 @@ from qbe.embedding import Embeddings, Path, Sound, rate_of, source_of
 from qbe.search.answers import Wanted, answers, effort
 from qbe.search.inside import globs_of
 from qbe.search.queries import Query, QueryReader, blend, check_model
-from qbe.search.store import About, Effort, Fact, FileEntry, Match, Store
+from qbe.search.store import About, Effort, Fact, FileEntry, Filter, Match, Store
 from qbe.search.windows import Windows
 from qbe.stores import open_store
 from qbe.streams.records import File
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Queried = Sound | Embeddings
 
+LIKELY = 0.5  # from here on a tag is likelier right than wrong
+
 
 class Result(NamedTuple):
     """A place that answers a query: from `start` to `end`, seconds, in the file of that name. score : 1 is the same"""
@@ -33,6 +35,14 @@ class Result(NamedTuple):
     score: float
     start: float
     end: float
+
+
+class Bearers(NamedTuple):
+    """Files that bear words. results : best first; the score is how likely it is that they do, their place all of them
+    notes : how many bear each word, or that none does, and which words are known instead"""
+
+    results: list[Result]
+    notes: list[str]
 
 
 class LibraryFile(NamedTuple):
@@ -91,7 +101,7 @@ class Library:
                 os.fsdecode(file.path),
                 file.segments,
                 file.end / rate,
-                *((None, None) if file.size < 0 else (file.size, file.mtime / 1e9)),
+                *((None, None) if file.size < 0 or file.failed else (file.size, file.mtime / 1e9)),
             )
             for file in self.store.files()
         ]
@@ -191,6 +201,33 @@ class Library:
         rate = self.about.sample_rate
         return Result(os.fsdecode(match.path), match.score, match.start / rate, match.end / rate)
 
+    def bearing(
+        self,
+        text: str,
+        tags: str | None = None,
+        inside: str | Sequence[str] = (),
+        min_score: float = LIKELY,
+        on_step: Callable[[str], None] = lambda _: None,
+    ) -> Bearers:
+        """The files that bear words, the surest first, as `qbe search --text` finds them.
+
+        text : as the command takes it: words, -words, "phrases", beginnings*
+        tags : a table as `qbe tag` writes it; None: the one kept with the library, or else what its names make likely
+        inside : as for `search`
+        min_score : how likely it is to be right that a file bears them
+        on_step : hears what is done next, where that takes long
+
+        Raises UsageError where the text asks for nothing, TagError where the table is damaged.
+        """
+        from qbe.tags.finding import find, library_tags
+
+        only = Filter(inside=tuple(self.globs([inside] if isinstance(inside, str) else inside)))
+        answer = find(self.store, text, library_tags(self.store, tags, min_score, on_step), min_score)
+        rate = self.about.sample_rate
+        found = [bearer for bearer in answer.found if only.admits(bearer.file)]
+        results = [Result(os.fsdecode(file.path), score, 0.0, file.end / rate) for file, score in found]
+        return Bearers(results, answer.notes)
+
     def duplicates(
         self, min_score: float = 0.98, on_file: Callable[[int], None] = lambda _: None
     ) -> Iterator[list[Duplicate]]:
@@ -199,9 +236,13 @@ class Library:
 
         return duplicate_groups(self.store, min_score, on_file)
 
-    def lacks(self, paths: Iterable[bytes]) -> list[bytes]:
-        """Those files that it does not hold as they are now."""
-        known = {entry.path: File(entry.path, entry.size, entry.mtime) for entry in self.store.files()}
+    def lacks(self, paths: Iterable[bytes], *, retry: bool = False) -> list[bytes]:
+        """Those files that it does not hold as they are now. retry : those too that could not be read"""
+        known = {
+            entry.path: File(entry.path, entry.size, entry.mtime)
+            for entry in self.store.files()
+            if not (retry and entry.failed)
+        }
         return [path for path in paths if path not in known or file_state(path) != known[path]]
 
     def facts(self) -> dict[str, Fact]:

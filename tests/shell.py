@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
@@ -63,22 +64,38 @@ def in_terminal(command: str, cwd: Path, **variables: str) -> tuple[int, str]:
 
 def interrupted(command: str, cwd: Path, until: str) -> tuple[int, str]:
     """Exit code and what a person sees who presses Ctrl-C as soon as `until` is shown."""
+    return at_keyboard(command, cwd, [(until, "\x03")])
+
+
+def at_keyboard(
+    command: str, cwd: Path, keys: Sequence[tuple[str | Callable[[], object], str]], **variables: str
+) -> tuple[int, str]:
+    """Exit code and what a person sees who presses keys one after the other, each as soon as something new is shown, or
+    holds. The terminal must be left as it was.
+
+    variables : of the environment
+    """
     child, terminal = pty.fork()
     if child == 0:  # with the terminal as its own, so that Ctrl-C reaches it
+        environment = {**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "100", **variables}
         os.chdir(cwd)
-        os.execvpe("bash", ["bash", "-c", f"exec {command}"], {**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "100"})
-    settings, shown = termios.tcgetattr(terminal), b""
-    pressed = False
+        os.execvpe("bash", ["bash", "-c", f"exec {command}"], environment)
+    settings, shown, seen, left = termios.tcgetattr(terminal), b"", 0, list(keys)
+    end = time.monotonic() + 120
     try:
-        while chunk := os.read(terminal, 4096):
-            shown += chunk
-            if not pressed and until.encode() in shown:
-                os.write(terminal, b"\x03")
-                pressed = True
-    except OSError:
+        while True:
+            assert time.monotonic() < end, (left, shown)
+            if select.select([terminal], [], [], 0.02)[0]:
+                if not (chunk := os.read(terminal, 4096)):
+                    break
+                shown += chunk
+            if left and (left[0][0]() if callable(left[0][0]) else left[0][0].encode() in shown[seen:]):
+                os.write(terminal, left.pop(0)[1].encode())
+                seen = len(shown)
+    except OSError:  # Linux's way of saying that the other side has closed
         pass
     _, status = os.waitpid(child, 0)
-    assert pressed, shown
+    assert not left, (left, shown)
     assert termios.tcgetattr(terminal) == settings
     os.close(terminal)
     return os.waitstatus_to_exitcode(status), shown.decode()

@@ -13,7 +13,7 @@ import numpy as np
 from qbe.audio import studio
 from qbe.audio.chain import Step, Tell, describe, drawn
 from qbe.audio.deformation import apply
-from qbe.audio.playing import play
+from qbe.audio.playing import Key, play
 from qbe.audio.sound import Sound, open_sound
 from qbe.audio.writing import limited, write_file, write_wav
 from qbe.streams.records import Audio, Deformation
@@ -75,10 +75,10 @@ class Audition:
 
         return limited(item.sound, loud, limit=self.limit)
 
-    def play(self, sources: list[Source]) -> None:
-        """Play one after the other."""
+    def play(self, sources: list[Source], key: Key | None = None) -> None:
+        """Play one after the other. key : as of `qbe.audio.playing.play`"""
         for item in self._deformed(sources):
-            play(item.sound)
+            play(item.sound, key)
 
     def pipe(self, sources: list[Source], out: BinaryIO) -> None:
         """Write the one sound as WAV. UsageError where there are several: a pipe has room for one."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from qbe.audio.sound import Sound, open_sound
 from qbe.audio.writing import encode
-from qbe.streams.records import Audio
+from qbe.streams.records import LONGEST, Audio
 from qbe.support.errors import AudioError, UsageError, display
 
 SHORTFALL = 0.5  # seconds that a place may reach over the end: lengths of compressed files are a little off
@@ -46,6 +46,10 @@ class Clipper:
     pad: float = 0.0
     written: dict[Place, bytes] = field(default_factory=dict)
     _taken: set[bytes] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.pad <= LONGEST:
+            raise UsageError(f"--pad {self.pad:g}: must be 0 seconds or more")
 
     def write(self, place: Place) -> bytes:
         """The name of the clip of a place. AudioError where the sound cannot be read, or ends before the place does;

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.audio import wsola
-from qbe.audio.reading import resampled
+from qbe.audio.resampling import resampled
 from qbe.audio.segmentation import SAMPLE_RATE, WINDOW
 from qbe.audio.sound import Sound, fitted, from_samples, open_sound, part
 from qbe.streams.records import Audio, Deformation

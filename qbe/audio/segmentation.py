@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from qbe.audio.identity import identified
-from qbe.audio.reading import read_blocks
+from qbe.audio.reading import decode, mono_blocks
 from qbe.audio.silence import FAINT, without_silence
 from qbe.streams.records import Audio, File, Segment
-from qbe.support.errors import AudioError, OnError, UsageError
+from qbe.support.errors import AudioError, OnError, UsageError, display
 
 SAMPLE_RATE = 16_000
 WINDOW = 16_384  # 1.024 s
@@ -80,19 +81,24 @@ def segments(
     window: int = WINDOW,
     hop: int = HOP,
     silence: float | None = FAINT,
+    expand: float = 1.0,
     on_end: Callable[[File], None] = lambda _: None,
 ) -> Iterator[Segment]:
     """The segments of many files, in order. A file that fails goes to `on_error`; what was read of it stays.
 
     silence : as for `cut`
-    on_end : called with every file that was read to its end, as it was before it was read
+    expand : as for `qbe.audio.reading.read_blocks`; places count in the sound as it is then
+    on_end : called with every file, as it was before it was read, and whether it could be read to its end
     """
     for path in paths:
-        before = identified(path)
+        before, by_ffmpeg, failed = identified(path), False, False
         try:
-            yield from cut(read_blocks(path, sample_rate), path, window=window, hop=hop, silence=silence)
+            sound = decode(path)
+            by_ffmpeg = sound.by_ffmpeg
+            blocks = mono_blocks(sound, sample_rate, display(path), expand=expand)
+            yield from cut(blocks, path, window=window, hop=hop, silence=silence)
         except AudioError as error:
             on_error(error)
-        else:
-            if before:
-                on_end(before)
+            failed = True
+        if before:
+            on_end(replace(before, failed=failed, by_ffmpeg=by_ffmpeg))

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from qbe.audio.reading import open_file, read_frames, source_name
+from qbe.audio.reading import decode
 from qbe.streams.records import Audio
 
 
@@ -46,15 +46,11 @@ def open_sound(source: bytes | BinaryIO, start: float = 0.0, duration: float | N
     files may be a little off) and a broken file raises AudioError here.
     """
 
-    def blocks() -> Iterator[Audio]:
-        if not isinstance(source, bytes):
-            source.seek(0)
-        with open_file(source) as sound:
-            yield from read_frames(sound, source_name(source), start=start, duration=duration)
-
-    with open_file(source) as sound:
-        rate, channels = sound.samplerate, sound.channels
-    return Sound(rate, channels, sum(len(block) for block in blocks()), blocks)
+    sound = decode(source, start=start, duration=duration)
+    frames = sum(len(block) for block in sound.blocks)
+    return Sound(
+        sound.sample_rate, sound.channels, frames, lambda: decode(source, start=start, duration=duration).blocks
+    )
 
 
 def fitted(blocks: Iterator[Audio], frames: int, channels: int) -> Iterator[Audio]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from python_stretch import Signalsmith
 
-from qbe.audio.reading import resampled
+from qbe.audio.resampling import resampled
 from qbe.audio.sound import Sound, fitted
 from qbe.streams.records import Audio
 

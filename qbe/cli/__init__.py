@@ -13,13 +13,14 @@ from typing import Any, NoReturn
 import typer
 
 # In the order of the help.
-from qbe.cli import segment, deform, embed, index, search, clip, dups, info, bench, train, eval  # isort: skip
+from qbe.cli import segment, deform, embed, index, search, clip, tag, dups, map, info, bench, train, eval  # isort: skip
 from qbe.cli.app import app
 from qbe.cli.outputs import say
-from qbe.support.errors import QbeError
+from qbe.support.errors import AudioWarning, QbeError
 
 __all__ = [
-    "app", "bench", "clip", "deform", "dups", "embed", "eval", "index", "info", "main", "search", "segment", "train"
+    "app", "bench", "clip", "deform", "dups", "embed", "eval", "index", "info", "main", "map", "search", "segment",
+    "tag", "train",
 ]  # fmt: skip
 
 FAILED, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
@@ -33,7 +34,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command line and exit with its code."""
     _open_closed()
     _silence_decoders()
-    warnings.simplefilter("ignore")  # NumPy's, of numbers in files that make no sense, come beside our own message
+    _hear_warnings()
     _heed_signals()
     code = run(arguments)
     try:
@@ -59,6 +60,14 @@ def _silence_decoders() -> None:
     """Keep Python's messages on stderr and drop those that C libraries print there (libmpg123, of every odd frame)."""
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def _hear_warnings() -> None:
+    """Say what is odd about sounds that were read. NumPy's warnings, of numbers in files that make no sense, come
+    beside our own message."""
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("always", AudioWarning)
+    warnings.showwarning = lambda message, *_, **__: say(message)
 
 
 def _heed_signals() -> None:

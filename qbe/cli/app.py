@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -49,12 +50,29 @@ def command(
     return register
 
 
+def _without_ffmpeg() -> bool:
+    os.environ["QBE_FFMPEG"] = ""
+    return True
+
+
 Inputs = Annotated[
     list[str] | None, typer.Argument(metavar="[FILES|FOLDERS]...", help="Sounds; folders are searched recursively.")
 ]
 FilesFrom = Annotated[str | None, typer.Option(metavar="FILE", help="Names of sounds, one a line; '-': stdin.")]
 NullNames = Annotated[bool, typer.Option("-0", "--null", help="Names in --files-from end in NUL, not newline.")]
 NullLines = Annotated[bool, typer.Option("-0", "--null", help="End output lines with NUL, not newline.")]
+Hidden = Annotated[bool, typer.Option("--hidden", help="Search hidden and system folders and files too.")]
+Exclude = Annotated[
+    list[str] | None, typer.Option(metavar="GLOB", help="Pass over such files and folders.  [repeatable]")
+]
+Follow = Annotated[bool, typer.Option("-L", "--follow", help="Search folders that are links too.")]
+NoFfmpeg = Annotated[
+    bool, typer.Option("--no-ffmpeg", help="Decode nothing with ffmpeg.", callback=lambda no: no and _without_ffmpeg())
+]
+Expand = Annotated[
+    float,
+    typer.Option(metavar="N", min=0.01, max=100, help="Play sounds N times slower; bats: 10.", show_default=False),
+]
 Hop = Annotated[
     float | None, typer.Option(metavar="SECONDS", help="From one window to the next.  [default: half a window]")
 ]

@@ -48,4 +48,4 @@ def clip(
             if not is_fed():  # else the command before shows how far it is
                 update(len(clipper.written), f"{len(clipper.written)} clips")
         update(len(clipper.written), f"{len(clipper.written)} clips")
-    return report.exit_code
+    return report.end()

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qbe.cli.app import Duration, FilesFrom, Inputs, NullNames, Quiet, Start, command
+from qbe.cli.app import Duration, FilesFrom, Inputs, NoFfmpeg, NullNames, Quiet, Start, command
 from qbe.cli.help import Command
 from qbe.cli.inputs import sound_files, stdin, whole_stdin
 from qbe.cli.outputs import Report, is_terminal, say, stdout_stream
+from qbe.cli.playing import keys
 from qbe.cli.progress import heard, progress
 from qbe.support.errors import UsageError
 
@@ -63,6 +64,7 @@ def deform(
     limit: Annotated[bool, typer.Option("--limit", help="Cut peaks over full scale.")] = False,
     files_from: FilesFrom = None,
     null: NullNames = False,
+    no_ffmpeg: NoFfmpeg = False,  # noqa: ARG001  # heeded when it is parsed
     quiet: Quiet = False,
 ) -> int:
     """Change the pitch, the tempo and more of sounds.
@@ -92,10 +94,11 @@ def deform(
                 paths, output, lambda through, seconds: update(through, heard(through, len(paths), seconds, began))
             )
     elif is_terminal():
-        audition.play(paths)
+        with keys() as key:
+            audition.play(paths, key)
     else:
         audition.pipe(paths, stdout_stream())
-    return report.exit_code
+    return report.end()
 
 
 def _in_order(words: list[str], values: dict[str, Any], random: bool) -> list[Step]:

@@ -46,7 +46,7 @@ def dups(
     report = Report()
     output = Output(as_json, null, form, report=report)
     output.write(_rows(open_store(library), min_score, quiet, verbose), library, _shown)
-    return report.exit_code
+    return report.end()
 
 
 def _rows(store: Store, min_score: float, quiet: bool, verbose: bool) -> Iterator[Row]:

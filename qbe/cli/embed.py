@@ -7,8 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qbe.cli.app import FilesFrom, Hop, Inputs, Jobs, KeepSilence, Model, NullNames, Quiet, Silence, Verbose, command
-from qbe.cli.inputs import sound_files, stdin
+from qbe.cli.app import (
+    Exclude,
+    Expand,
+    FilesFrom,
+    Follow,
+    Hidden,
+    Hop,
+    Inputs,
+    Jobs,
+    KeepSilence,
+    Model,
+    NoFfmpeg,
+    NullNames,
+    Quiet,
+    Silence,
+    Verbose,
+    command,
+)
+from qbe.cli.inputs import finder, sound_files, stdin, tell_inputs
 from qbe.cli.outputs import Report, say, stdout_stream
 from qbe.cli.progress import progress, watched
 from qbe.support.errors import UsageError
@@ -28,6 +45,11 @@ def embed(
     inputs: Inputs = None,
     files_from: FilesFrom = None,
     null: NullNames = False,
+    hidden: Hidden = False,
+    exclude: Exclude = None,
+    follow: Follow = False,
+    no_ffmpeg: NoFfmpeg = False,  # noqa: ARG001  # heeded when it is parsed
+    expand: Expand = 1.0,
     model: Model = None,
     hop: Hop = None,
     silence: Silence = -100.0,
@@ -36,6 +58,7 @@ def embed(
         str | None,
         typer.Option(metavar="LIBRARY", help="Only sounds that LIBRARY lacks, or that have changed since."),
     ] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="With --new: those that could not be read too.")] = False,
     jobs: Jobs = 2,
     npy: Annotated[bool, typer.Option("--npy", help="NPY blocks [n, D], one a file, not records.")] = False,
     quiet: Quiet = False,
@@ -52,18 +75,23 @@ def embed(
     from qbe.streams.framing import StreamReader, StreamWriter
 
     out, report = stdout_stream(), Report()
-    paths = sound_files(inputs, files_from, null, report)
+    folders = finder(hidden, exclude, follow)
+    paths = sound_files(inputs, files_from, null, report, folders)
     encoder = open_encoder(model)
     reader: StreamReader | None = None
     ended: list[File] = []
+    if retry and new is None:
+        raise UsageError("--retry goes with --new")
     if new is not None:
         if not inputs and not files_from:
             raise UsageError("--new goes with files and folders")
-        paths = _unknown(paths, new, encoder)
+        paths = _unknown(paths, new, encoder, retry)
     if inputs or files_from:
         step = window_hop(hop, encoder.sample_rate, encoder.samples)
         least = None if keep_silence else silence
-        embedded = files_embedded(paths, encoder, report, ended.append, jobs=jobs, hop=step, silence=least)
+        embedded = files_embedded(
+            paths, encoder, report, ended.append, jobs=jobs, hop=step, silence=least, expand=expand
+        )
         total: int | None = len(paths)
     else:
         reader, total = StreamReader(stdin(), "segments"), None
@@ -79,11 +107,13 @@ def embed(
                     writer.write(embedding)
                 writer.files = ended
                 writer.failed = report.failed + (reader.failed if reader else 0)
-    return report.exit_code
+    if verbose:
+        tell_inputs("embed", folders, ended)
+    return report.end()
 
 
-def _unknown(paths: list[bytes], library: str, encoder: Encoder) -> list[bytes]:
-    """The sounds that a library does not hold as they are now."""
+def _unknown(paths: list[bytes], library: str, encoder: Encoder, retry: bool) -> list[bytes]:
+    """The sounds that a library does not hold as they are now; `retry`: or that could not be read."""
     from qbe.library import open_library
     from qbe.search.queries import check_model
 
@@ -92,4 +122,4 @@ def _unknown(paths: list[bytes], library: str, encoder: Encoder) -> list[bytes]:
         return paths
     opened = open_library(library)
     check_model(opened.about, library, encoder.name, encoder.sha256)
-    return opened.lacks(paths)
+    return opened.lacks(paths, retry=retry)

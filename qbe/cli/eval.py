@@ -80,7 +80,7 @@ def evaluate(
         else:
             rows = _rows(_each(lambda task: (task.name, _measured(task, systems, sounds)), tasks, report), systems)
         Output(as_json, null).write(rows, "originals found" if altered else "query by example")
-    return report.exit_code
+    return report.end()
 
 
 def _each(function: Callable[[In], Out], inputs: Iterable[In], report: Report) -> list[Out]:

@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
@@ -70,11 +71,16 @@ def json_object(row: Row) -> bytes:
 
 def _member(name: str, cell: Cell) -> tuple[str, object]:
     if not isinstance(cell, bytes):
-        return name, round(cell, DIGITS) if isinstance(cell, float) else cell
+        return name, _number(cell) if isinstance(cell, float) else cell
     try:
         return name, cell.decode()
     except UnicodeDecodeError:
         return f"{name}_base64", base64.b64encode(cell).decode()
+
+
+def _number(cell: float) -> float | None:
+    """JSON has no word for what is not known."""
+    return None if math.isnan(cell) else round(cell, DIGITS)
 
 
 class Csv:

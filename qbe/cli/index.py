@@ -95,7 +95,7 @@ def _remove(library: str, paths: list[str]) -> int:
     with open_writer(library) as writer:
         for name in writer.remove(map(os.fsencode, paths)):
             report(LibraryError(f"{display(name)}: not in {library}"))
-    return report.exit_code
+    return report.end()
 
 
 def _streamed() -> Source:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
 from qbe.cli.formats import Audacity, Csv, Format, Lines, M3u, Raven, Row, fields, json_object, text
 from qbe.cli.tables import Shown, write_facts, write_table
-from qbe.support.errors import QbeError, UsageError
+from qbe.support.errors import FormatError, QbeError, UsageError
 
 SHOWN_DIGITS = 3  # after the point, for people
 
@@ -23,17 +24,27 @@ def say(message: object) -> None:
 
 
 class Report:
-    """Says what was skipped, one line each on stderr, and counts it."""
+    """Says what was skipped, one line each on stderr, and counts it; of what needs ffmpeg one line in the end."""
 
     def __init__(self) -> None:
         self.failed = 0
+        self.need_ffmpeg: list[FormatError] = []
 
     def __call__(self, error: QbeError) -> None:
-        say(error)
         self.failed += 1
+        if isinstance(error, FormatError):
+            self.need_ffmpeg.append(error)
+        else:
+            say(error)
 
-    @property
-    def exit_code(self) -> int:
+    def end(self) -> int:
+        """Say what is left to say; the exit code."""
+        if len(self.need_ffmpeg) == 1:
+            say(self.need_ffmpeg[0])
+        elif self.need_ffmpeg:
+            formats = Counter(error.format for error in self.need_ffmpeg).most_common()
+            which = ", ".join(f"{name} {count}" for name, count in formats)
+            say(f"{len(self.need_ffmpeg)} sounds are in formats that need ffmpeg ({which}): install it")
         return 2 if self.failed else 0
 
 

@@ -41,9 +41,9 @@ def progress(label: str, total: float | None, *, quiet: bool = False, verbose: b
         nonlocal last
         last = note
         if bars:
+            bars.update(task, completed=done, note=note)
             if not bars.live.is_started:
                 bars.start()
-            bars.update(task, completed=done, note=note)
 
     if bars:
         task = bars.add_task(label, total=total, note="")

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
-from qbe.cli.app import FilesFrom, Hop, Inputs, KeepSilence, NullNames, Quiet, Silence, Verbose, command
-from qbe.cli.inputs import sound_files
+from qbe.cli.app import (
+    Exclude,
+    FilesFrom,
+    Follow,
+    Hidden,
+    Hop,
+    Inputs,
+    KeepSilence,
+    NoFfmpeg,
+    NullNames,
+    Quiet,
+    Silence,
+    Verbose,
+    command,
+)
+from qbe.cli.inputs import finder, sound_files, tell_inputs
 from qbe.cli.outputs import Report, stdout_stream
 from qbe.cli.progress import progress, watched
 from qbe.support.errors import UsageError
@@ -14,6 +28,10 @@ def segment(
     inputs: Inputs = None,
     files_from: FilesFrom = None,
     null: NullNames = False,
+    hidden: Hidden = False,
+    exclude: Exclude = None,
+    follow: Follow = False,
+    no_ffmpeg: NoFfmpeg = False,  # noqa: ARG001  # heeded when it is parsed
     hop: Hop = None,
     silence: Silence = -100.0,
     keep_silence: KeepSilence = False,
@@ -33,11 +51,14 @@ def segment(
     report = Report()
     step = window_hop(hop, SAMPLE_RATE, WINDOW)
     with StreamWriter(stdout_stream(), Header("segments", SAMPLE_RATE)) as writer:
-        paths = sound_files(inputs, files_from, null, report)
+        folders = finder(hidden, exclude, follow)
+        paths = sound_files(inputs, files_from, null, report, folders)
         with progress("segment", len(paths), quiet=quiet, verbose=verbose) as update:
             least = None if keep_silence else silence
             cuts = segments(paths, report, hop=step, silence=least, on_end=writer.files.append)
             for cut in watched(cuts, SAMPLE_RATE, update, len(paths)):
                 writer.write(cut)
         writer.failed = report.failed
-    return report.exit_code
+    if verbose:
+        tell_inputs("segment", folders, writer.files)
+    return report.end()

@@ -144,7 +144,7 @@ def train(
             raise UsageError(f"--audition: {names}: made on a GPU, cannot be heard before: leave out of --recipe")
         settings.check(by_batch=False)
         _audition(sounds, settings, Materials.read(kinds, None), audition)
-        return report.exit_code
+        return report.end()
     assert output
     session = Session(Path(output), open_device(device.value))
     with open(log, "a", buffering=1) if log else nullcontext() as lines:
@@ -157,7 +157,7 @@ def train(
                 update(state.done, _note(state))
                 _heed(state, lines)
         _tell_summary(session.finish(int8=int8, plot=plot), output, tell)
-    return report.exit_code
+    return report.end()
 
 
 def _check_packages(plot: str | None) -> None:

@@ -130,6 +130,7 @@ class FileStore:
         library, footer, (files, segments) = self.library, self.library.footer, self.held()
         return {
             "files": files,
+            **library.told(),
             "segments": segments,
             "hours": library.hours(),
             "model": footer.name,

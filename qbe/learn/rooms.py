@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from qbe.audio.reading import find_audio, read_blocks
+from qbe.audio.finding import find_audio
+from qbe.audio.reading import read_blocks
 from qbe.audio.segmentation import SAMPLE_RATE
 from qbe.streams.records import Audio
 from qbe.support.errors import TrainingError, display, raise_error

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 
 from qbe.audio.deformation import add_noise, gain, tilt
-from qbe.audio.reading import resampled
+from qbe.audio.resampling import resampled
 from qbe.audio.segmentation import SAMPLE_RATE
 from qbe.audio.sound import from_samples
 from qbe.streams.records import Audio

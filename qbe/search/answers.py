@@ -30,6 +30,7 @@ class Wanted:
     inside : globs; a file counts that matches one, or lies in a folder that does. Without any, all count
     include_self : what was asked for counts, too: the query's own file, or the part of it
     per_file : how many places of one file; None: all
+    among : names of files, of which alone some count; None: all
     """
 
     k: int
@@ -39,6 +40,7 @@ class Wanted:
     inside: Sequence[bytes] = ()
     include_self: bool = False
     per_file: int | None = None
+    among: frozenset[bytes] | None = None
 
     def __post_init__(self) -> None:
         if self.k < 0:
@@ -51,7 +53,7 @@ def effort(candidates: int | None, recall: float | None, exact: bool) -> Effort:
     """How thorough a search is to be, of the three ways to say it, or by default. UsageError where several do."""
     if exact + (candidates is not None) + (recall is not None) > 1:
         raise UsageError(
-            "--candidates, --recall and --exact (also --in) each say how many segments are scored: give one of them"
+            "--candidates, --recall and --exact (also --in and --text) each say how much is scored: give one of them"
         )
     if candidates is not None and candidates < 1:
         raise UsageError(f"--candidates {candidates}: must be 1 or more")
@@ -80,7 +82,7 @@ def answers(
 
 
 def _question(store: Store, query: Query, wanted: Wanted) -> Question:
-    only = Filter(tuple(wanted.inside), () if wanted.include_self else query.files)
+    only = Filter(tuple(wanted.inside), () if wanted.include_self else query.files, among=wanted.among)
     return Question(
         store,
         query.windows.seen(store.seen),

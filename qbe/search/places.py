@@ -68,9 +68,9 @@ def _suggested(question: Question, at: Numbers, lists: list[Near]) -> tuple[Layi
     window = np.repeat(at, counts)
     places = question.store.places(rows).astype(np.int64)
     layings, number = _distinct(places[:, 0], places[:, 1] - windows.starts[window], shifts[window])
-    least_of_shifts: NDArray[np.float64] = np.bincount(shifts[at], weights * least, minlength=windows.laid.shape[1])
-    bounds = least_of_shifts[layings.shifts]
+    least_of_shifts = np.bincount(shifts[at], weights * least, minlength=windows.laid.shape[1])
     gain = np.repeat(weights, counts) * (scores - np.repeat(least, counts))
+    bounds: NDArray[np.float64] = least_of_shifts[layings.shifts].astype(np.float64)
     bounds += np.bincount(number, gain, minlength=len(layings))
     return layings, bounds
 

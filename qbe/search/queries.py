@@ -73,6 +73,7 @@ class QueryReader:
     """Reads queries for one library with the model that built it.
 
     about, library : of the library and its name; model : an ONNX file, None for the default
+    expand : how many times slower to play the sounds
 
     Every method raises ModelError where the model is not the library's, AudioError and StreamError as reading does.
     """
@@ -80,6 +81,7 @@ class QueryReader:
     about: About
     library: str
     model: str | None
+    expand: float = 1.0
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -94,7 +96,8 @@ class QueryReader:
         """The query in a sound, or in a part of it (seconds)."""
         path = name or (source if isinstance(source, bytes) else b"-")
         encoder = self.encoder
-        blocks = reading.read_blocks(source, encoder.sample_rate, start=start, duration=duration)
+        rate = encoder.sample_rate
+        blocks = reading.read_blocks(source, rate, start=start, duration=duration, expand=self.expand)
         return self._embedded(path, blocks, start, duration)
 
     def from_samples(
@@ -106,11 +109,13 @@ class QueryReader:
         return self._embedded(b"-", blocks, start, duration)
 
     def _embedded(self, path: bytes, blocks: Iterable[Audio], start: float, duration: float | None) -> Query:
-        segments, laid, length = windows_of(blocks, path, self.encoder.samples, self.about.hop)
+        hop = max(1, round(self.about.hop * self.expand))
+        segments, laid, length = windows_of(blocks, path, self.encoder.samples, hop)
         if not segments:
             raise AudioError(f"{display(path)}: only silence: nothing to search for")
-        embeddings = list(self.encoder.embeddings(segments))
-        vectors, starts = np.stack([one.vector for one in embeddings]), np.array([one.start for one in embeddings])
+        vectors = np.stack([one.vector for one in self.encoder.embeddings(segments)])
+        starts = np.rint(np.array([one.start for one in segments]) / self.expand).astype(np.int64)
+        length = round(length / self.expand)
         weights = loudness(np.array([segments[at].level for at in laid[:, 0]]))
         begin = round(start * self.encoder.sample_rate)
         part = (begin, begin + length) if start or duration is not None else None

@@ -50,19 +50,23 @@ class Filter:
     inside : globs; a file counts that matches one, or lies in a folder that does. Without any, all count
     own : files that do not count, under whatever name
     without : names that do not count, just as they are
+    among : names, just as they are, of which alone some count; None: all
     """
 
     inside: tuple[bytes, ...] = ()
     own: tuple[File, ...] = ()
     without: tuple[bytes, ...] = ()
+    among: frozenset[bytes] | None = None
 
     def __bool__(self) -> bool:
         """Whether it leaves anything out."""
-        return bool(self.inside or self.own or self.without)
+        return bool(self.inside or self.own or self.without or self.among is not None)
 
-    def admits(self, file: File) -> bool:
+    def admits(self, file: File | FileEntry) -> bool:
         """Whether a file may answer. file : as it was when it was put into the store"""
-        if file.path in self.without or (self.inside and not lies_inside(file.path, self.inside)):
+        if file.path in self.without or (self.among is not None and file.path not in self.among):
+            return False
+        if self.inside and not lies_inside(file.path, self.inside):
             return False
         return not any(is_same(own, file) for own in self.own)
 
@@ -79,7 +83,7 @@ class Effort:
 EXACT = Effort(recall=None)
 
 
-def is_same(own: File, kept: File) -> bool:
+def is_same(own: File, kept: File | FileEntry) -> bool:
     """Whether two names mean one file: they are the same, on disk they are one file, or the files were last changed at
     the same time, with the same content and under the same last name: so it is one file, seen from elsewhere."""
     if same_file(own.path, kept.path):
@@ -115,6 +119,7 @@ class FileEntry(NamedTuple):
     size : bytes, -1 where not known; mtime : when it last changed, ns since 1970
     end : of its last segment, samples; segments : how many there are
     content : a checksum of its bytes, 0 where not known; failed : whether it could not be read
+    by_ffmpeg : whether ffmpeg decoded it
     """
 
     number: int
@@ -125,6 +130,7 @@ class FileEntry(NamedTuple):
     segments: int
     content: int = 0
     failed: bool = False
+    by_ffmpeg: bool = False
 
 
 class Store(Protocol):

@@ -99,7 +99,8 @@ def unpack(fields: object) -> Record:
             return End(_whole(known["count"]), _whole(known["failed"]))
         if kind == "file":
             content, failed = _integer(known.get("content", 0)), bool(known.get("failed", False))
-            return File(_path(known["path"]), _whole(known["size"]), _integer(known["mtime"]), content, failed)
+            state = _path(known["path"]), _whole(known["size"]), _integer(known["mtime"])
+            return File(*state, content, failed, bool(known.get("by_ffmpeg", False)))
         place = (_path(known["path"]), _whole(known["start"]), _whole(known["length"]))
         if kind == "embedding":
             return Embedding(*place, _whole(known["sample_rate"]), _floats(known["vector"]), _level(known.get("level")))

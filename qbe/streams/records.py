@@ -93,6 +93,7 @@ class File:
     size : bytes; mtime : when it last changed, nanoseconds since 1970
     content : a checksum of its bytes (`qbe.audio.identity`); 0 where it is not known
     failed : whether it could not be read
+    by_ffmpeg : whether it was decoded by ffmpeg
     """
 
     path: bytes
@@ -100,6 +101,7 @@ class File:
     mtime: int
     content: int = 0
     failed: bool = False
+    by_ffmpeg: bool = False
 
 
 @dataclass(frozen=True)

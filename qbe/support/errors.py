@@ -18,6 +18,18 @@ class AudioError(QbeError):
     """A sound cannot be found, opened or decoded."""
 
 
+class FormatError(AudioError):
+    """A sound of a format that only ffmpeg reads, where there is no ffmpeg. format : its short name"""
+
+    def __init__(self, message: str, format: str) -> None:
+        super().__init__(message)
+        self.format = format
+
+
+class AudioWarning(UserWarning):
+    """One line for the user about a sound that was read: what is odd about it."""
+
+
 class StreamError(QbeError):
     """A stream is cut, damaged, of another stage, or not a qbe stream at all."""
 
@@ -32,6 +44,10 @@ class LibraryError(QbeError):
 
 class TaskError(QbeError):
     """A labelled task is missing, breaks its format, or asks nothing."""
+
+
+class TagError(QbeError):
+    """A table of tags, or of other names of words, breaks its format."""
 
 
 class TrainingError(QbeError):

@@ -26,7 +26,8 @@ import numpy as np
 import pedalboard
 
 from qbe.audio import studio, wsola
-from qbe.audio.reading import find_audio, read_blocks
+from qbe.audio.finding import find_audio
+from qbe.audio.reading import read_blocks
 from qbe.audio.sound import from_samples
 from qbe.streams.records import Audio
 from qbe.support.errors import raise_error

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from shell import measured
 
-from qbe.audio.reading import find_audio
+from qbe.audio.finding import find_audio
 from qbe.support.errors import raise_error
 
 QBE = str(Path(sys.executable).with_name("qbe"))

@@ -39,7 +39,7 @@ def folder(library: Path, tmp_path: Path) -> Path:
     return tmp_path / "work"
 
 
-SEARCH = "qbe search lib.idx call.wav -k 6 --segments"
+SEARCH = "qbe search lib.idx call.wav -k 6 --places"
 
 
 @pytest.mark.parametrize("form", ["", "-0", "--json", "--json -0"])

@@ -29,6 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         for k, vector in enumerate(np.random.default_rng(0).normal(size=(4000, 32)).astype(np.float32)):
             out.write(Embedding(b"%d.wav" % k, 0, 16_384, 16_000, vector / np.linalg.norm(vector)))
+    (folder / "places.tsv").write_text("".join(f"long.wav\t{k / 10}\t{k / 10 + 1}\n" for k in range(9000)))
     script = (
         "qbe segment sounds > a.seg; qbe embed < a.seg > a.emb; qbe index -o lib.idx < a.emb;"
         "qbe index -o many.idx < many.emb"
@@ -47,6 +48,7 @@ WRITERS = [
     "qbe embed sounds",
     "qbe embed < a.seg",
     "qbe search lib.idx sounds/0.wav",
+    "qbe search lib.idx sounds/0.wav --as m3u",
     "qbe dups lib.idx --min-score 0.51",
     "qbe info lib.idx",
     "qbe eval --labels task.tsv --baseline mfcc",
@@ -80,6 +82,9 @@ def test_outputs_that_cannot_be_written(folder: Path, command: str) -> None:
         ("qbe embed long.wav | head -c 1000 > x", "141 0"),
         ("qbe segment long.wav | head -c 1000 > x", "141 0"),
         ("qbe deform --pitch 1 sounds/0.wav | qbe search lib.idx - > x", "0 0"),
+        ("qbe search lib.idx sounds/0.wav | qbe clip -o clips/", "0 0"),
+        ("qbe search lib.idx nothere | qbe clip -o clips/", "2 0"),
+        ("qbe search lib.idx sounds/0.wav --as csv | qbe clip -o clips/", "0 2"),
     ],
 )
 def test_the_exit_codes_of_pipelines(folder: Path, script: str, statuses: str) -> None:
@@ -117,6 +122,7 @@ STAGES = {  # and what is shown when they are in the middle of it
     "qbe dups many.idx > x": "of 4000 files",
     "qbe eval --labels long.tsv --baseline mfcc > x": "1 of 2 sounds",
     "qbe deform --stretch 1.1 long.wav sounds/0.wav -o out/": "0 of 2 files",
+    "qbe clip -o out/ < places.tsv": "clips",
     "qbe train long.wav -o x.onnx --steps 1 --cache cache": "decode",
 }
 

@@ -28,7 +28,7 @@ STAND_INS = {
 
 def of_page(page: Path) -> Iterator[str]:
     for block in re.findall(r"^\.SH EXAMPLES\n\.nf\n(.*?)^\.fi", page.read_text(), flags=re.S | re.M):
-        yield from block.splitlines()
+        yield from block.replace("\\e", "\\").splitlines()
 
 
 def of_readme() -> Iterator[str]:
@@ -58,6 +58,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_sound(home / f"{name}.wav", tone(440, 4.0) + noise(4.0, amplitude=0.01))
     write_sound(home / "c.wav", noise(1.0))
     shutil.copytree(home / "drums", home / "samples" / "drums")
+    shutil.copy(home / "kick.wav", home / "samples" / "drums")
+    (home / "mine.tsv").write_text("samples/drums/kick.wav\tloud\n".replace("samples", f"{home}/samples"))
     np.save(home / "vectors.npy", np.eye(3, 8))
     np.save(home / "query.npy", np.ones((1, 8)))
     (home / "names.txt").write_text("a.wav\na.wav\nb.wav\n")
@@ -74,7 +76,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "models" / "default.onnx", home / "mine.onnx")
     done = run(
         "qbe embed ~/samples > samples.emb && cp samples.emb a.emb && qbe embed ~/field > field.emb && "
-        "cp field.emb b.emb && qbe index -o lib.idx < samples.emb",
+        "cp field.emb b.emb && qbe index -o lib.idx < samples.emb && qbe map lib.idx -o old.tsv",
         home,
     )
     assert done == 0
@@ -92,6 +94,7 @@ def run(script: str, home: Path) -> int:
 @pytest.mark.parametrize("line", examples())
 def test_an_example_does_what_it_shows(home: Path, line: str) -> None:
     script = for_a_test(line, home) if " train " in line else line
+    shutil.rmtree(home / "calls", ignore_errors=True)  # nothing is overwritten there
     assert run(script, home) == 0
 
 

@@ -13,6 +13,7 @@ from shell import in_terminal, sh
 
 COMMANDS = {
     "search": "qbe search lib.idx query.wav other.wav -k 2",
+    "tag": "qbe tag lib.idx",
     "dups": "qbe dups lib.idx --min-score 0.51",
     "info": "qbe info lib.idx",
     "eval": "qbe eval --labels task.tsv --baseline logmel",
@@ -118,7 +119,7 @@ def test_a_word_of_in_that_matches_nothing_says_which_names_are_near(folder: Pat
 
 
 def test_other_programs_get_the_same_places(folder: Path) -> None:
-    search = "qbe search lib.idx query.wav other.wav -k 3 --segments"
+    search = "qbe search lib.idx query.wav other.wav -k 3 --places"
     rows = [json.loads(line) for line in sh(f"{search} --json", folder).stdout.splitlines()]
     places = [(row["start"], row["end"]) for row in rows]
     found = {name: sh(f"{search} --as {name}", folder) for name in ("csv", "audacity", "raven", "m3u")}
@@ -140,7 +141,7 @@ def test_other_programs_get_the_same_places(folder: Path) -> None:
 
 
 def test_a_label_track_of_one_sound_needs_no_word(folder: Path) -> None:
-    done = sh("qbe search lib.idx query.wav --segments --in 'sounds/tone 1.wav' --as audacity", folder)
+    done = sh("qbe search lib.idx query.wav --places --in 'sounds/tone 1.wav' --as audacity", folder)
     assert (done.returncode, done.stderr, len(label_track(done.stdout))) == (0, b"", 2)
 
 

@@ -166,6 +166,26 @@ def test_results_are_those_of_the_command(folder: Path, options: str) -> None:
         assert [getattr(result, column) for result in results] == pytest.approx([row[column] for row in rows], abs=1e-4)
 
 
+def test_clips_are_those_of_the_command(folder: Path, tmp_path: Path) -> None:
+    search = "qbe search cli.idx query.wav --places -k 5"
+    assert sh(f"{search} | qbe clip -o {tmp_path}/cli --pad 0.25", folder).returncode == 0
+    results = qbe.open_library("cli.idx").search("query.wav", segments=True, k=5)
+    clips = qbe.write_clips([*results, results[0]], tmp_path / "own", pad=0.25)
+    assert clips[-1] == clips[0]
+    assert len(set(clips)) == 5
+    for clip in clips:
+        own, other = soundfile.read(clip), soundfile.read(tmp_path / "cli" / Path(clip).name)
+        assert own[1] == other[1]
+        np.testing.assert_array_equal(own[0], other[0])
+    with pytest.raises(qbe.UsageError, match="is there already"):
+        qbe.write_clips(results, tmp_path / "own")
+    with pytest.raises(qbe.UsageError, match="must be 0 seconds or more"):
+        qbe.write_clips(results, tmp_path / "own", pad=-1)
+    gone = results[0]._replace(path="none.wav")
+    with pytest.raises(qbe.AudioError, match=r"none\.wav"):
+        qbe.write_clips([gone], tmp_path / "own")
+
+
 def test_sounds_to_be_like_and_unlike(folder: Path) -> None:
     done = sh("qbe search cli.idx --json --like query.wav --like kick.wav --unlike samples/game/coin1.wav", folder)
     rows = [json.loads(line)["path"] for line in done.stdout.splitlines()]

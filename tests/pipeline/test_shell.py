@@ -65,7 +65,7 @@ def test_json_segments_and_nul(folder: Path) -> None:
     assert [o["rank"] for o in objects] == [1, 2, 3, 4]
     assert [f"{o['score']:.4f}" for o in objects] == [row[0] for row in plain]
     assert sh(f"qbe search lib.idx {query} -k 4 -0", folder).stdout.count(b"\0") == 4
-    segments = rows(sh(f"qbe search lib.idx {query} -k 6 --segments", folder))
+    segments = rows(sh(f"qbe search lib.idx {query} -k 6 --places", folder))
     assert len(segments) == 6
     assert len({(row[1], row[2]) for row in segments}) == 6
 

@@ -306,7 +306,7 @@ def test_a_library_of_the_format_before_is_read_and_grows_into_this_one(tmp_path
     came = [Embedding(b"new", 0, 9, 16_000, vector, -12.5)]
     append_to_library(str(path), header, came, files=[File(b"new", 1, 2, 3)])
     new = open_library(str(path))
-    assert [entry[1:] for entry in new.entries()] == [(b"new", 1, 2, 9, 1, 3, False), *(e[1:] for e in entries)]
+    assert [entry[1:] for entry in new.entries()] == [(b"new", 1, 2, 9, 1, 3, False, False), *(e[1:] for e in entries)]
     rows = np.arange(new.rows)
     is_new = new.segments_of(rows)[:, 0] == 0
     assert new.levels(rows)[is_new].tolist() == [-12.5]

@@ -48,7 +48,8 @@ def loaded_by(arguments: list[str]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["embed", "--help"], ["deform", "--help"], ["eval", "--help"]]
+    "arguments",
+    [["--help"], ["--version"], ["embed", "--help"], ["deform", "--help"], ["tag", "--help"], ["eval", "--help"]],
 )
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert not loaded_by(arguments) & {"numpy", "rich", "torch", "onnxruntime", "soundfile", "msgpack"}
@@ -61,13 +62,16 @@ STANDS_ON = {
     "audio": {"streams", "support"},
     "encoder": {"streams", "support"},
     "search": {"audio", "encoder", "streams", "support"},
+    "tags": {"search", "streams", "support"},
     "index": {"search", "streams", "support"},
+    "maps": {"search", "streams", "support"},
     "learn": {"audio", "encoder", "streams", "support"},
     "measure": {"audio", "encoder", "index", "search", "streams", "support"},
     "embedding": {"audio", "encoder", "streams", "support"},
     "stores": {"index", "search"},
     "build": {"audio", "embedding", "encoder", "stores", "streams", "support"},
-    "library": {"audio", "embedding", "search", "stores", "streams", "support"},
+    "clips": {"audio", "embedding", "library"},
+    "library": {"audio", "embedding", "search", "stores", "streams", "support", "tags"},
 }
 INDEX_STANDS_ON = {
     "file": set(),

@@ -11,7 +11,8 @@ import pytest
 import soundfile
 from conftest import noise, tone, write_sound
 
-from qbe.audio.reading import find_audio, read_blocks
+from qbe.audio.finding import find_audio
+from qbe.audio.reading import read_blocks
 from qbe.streams.records import Audio
 from qbe.support.errors import AudioError, QbeError, raise_error
 

@@ -257,6 +257,8 @@ def test_which_files_may_answer(filled: Filled, tmp_path: Path, monkeypatch: pyt
         (Filter(), paths),
         (Filter(inside=(b"field", b"*/*7.wav")), [path for path in sevenths if b"/" in path]),
         (Filter(without=(paths[3], b"none")), [path for path in paths if path != paths[3]]),
+        (Filter(among=frozenset([paths[5], paths[2], b"none"])), [paths[2], paths[5]]),
+        (Filter(among=frozenset()), []),
         (Filter(own=(b"link",)), [path for path in paths if path != b"field/1.wav"]),
     ):
         assert [paths[at] for at in filled.store.admitted(files, only).nonzero()[0]] == admitted

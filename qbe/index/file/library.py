@@ -162,7 +162,15 @@ class Library:
             for at, path, of_file in zip(there.tolist(), self.paths(number, there), facts, strict=True):
                 end, size, mtime, content, failed = of_file
                 count = counts[part.file + at]
-                yield FileEntry(part.file + at, path, size, mtime, end, count, content, failed == 1)
+                yield FileEntry(
+                    part.file + at, path, size, mtime, end, count, content, failed & 1 == 1, failed & 2 == 2
+                )
+
+    def told(self) -> dict[str, int]:
+        """How many of its files could not be read to their end, and how many ffmpeg decoded."""
+        entries = list(self.entries())
+        unread, by_ffmpeg = (sum(told) for told in zip(*((e.failed, e.by_ffmpeg) for e in entries), strict=True))
+        return {"unread": unread, "by_ffmpeg": by_ffmpeg}
 
     def rows_of(self, file: int) -> Numbers:
         """The rows of a file, in the order of their starts."""

@@ -84,7 +84,7 @@ class Intake:
             number = self._number(file.path)
             if self._size[number] == UNKNOWN:
                 self._size[number], self._mtime[number] = file.size, file.mtime
-                self._content[number], self._failed[number] = file.content, file.failed
+                self._content[number], self._failed[number] = file.content, file.failed | file.by_ffmpeg << 1
 
     def _number(self, path: bytes) -> int:
         number = self.files.setdefault(path, len(self.files))

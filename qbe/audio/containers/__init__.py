@@ -1,0 +1,1 @@
+"""Where in a file is its sound? What headers say, checked against what is there."""

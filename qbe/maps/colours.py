@@ -1,0 +1,74 @@
+"""Which colour a point has, by its folder, its level or its length."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qbe.maps.choices import ColourBy
+from qbe.maps.points import Points
+from qbe.support.errors import display
+
+# Okabe and Ito's colours, told apart by eyes of all kinds (jfly.uni-koeln.de/color), without black and yellow.
+APART = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+OTHERS = "#999999"
+# From low to high, even steps to the eye: viridis (bids.github.io/colormap).
+STEPS = ("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725")
+TAILS = 2  # per cent at both ends that have the colours of the ends
+
+
+@dataclass(frozen=True)
+class Colours:
+    """of : the number of each point's colour, uint8 [n]; palette : these, as #rrggbb; labels : what each stands for"""
+
+    of: NDArray[np.uint8]
+    palette: Sequence[str]
+    labels: Sequence[str]
+
+
+def colours(points: Points, by: ColourBy) -> Colours:
+    """Of all points of a map."""
+    if by is ColourBy.FOLDER:
+        return _of_folders(points)
+    if by is ColourBy.LEVEL:
+        return _of_steps(points.levels, [f"{level:.0f} dB" for level in _bounds(points.levels)])
+    lengths = np.log10(np.maximum(points.lengths, 1e-3))  # from clicks to hours
+    return _of_steps(lengths, [f"{10**length:.2g} s" for length in _bounds(lengths)])
+
+
+def _of_folders(points: Points) -> Colours:
+    """The folders with most points have colours of their own."""
+    folders = _folders(points.names)
+    counts = Counter(folders[file] for file in points.files.tolist())
+    common = [folder for folder, _ in counts.most_common(len(APART))]
+    numbers = {folder: number for number, folder in enumerate(common)}
+    of_file = np.array([numbers.get(folder, len(common)) for folder in folders], np.uint8)
+    labels = [display(folder) or "." for folder in common]
+    return Colours(of_file[points.files], [*APART[: len(common)], OTHERS], [*labels, "others"])
+
+
+def _folders(names: Sequence[bytes]) -> list[bytes]:
+    """The folder of each file that tells most: the first one in which not all are."""
+    parts = [name.split(b"/")[:-1] for name in names]
+    shared = next((at for at, same in enumerate(zip(*parts, strict=False)) if len(set(same)) > 1), min(map(len, parts)))
+    return [b"/".join(folders[shared : shared + 1]) for folders in parts]
+
+
+def _bounds(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values at the middle of each step, evenly from one tail to the other."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return np.zeros(len(STEPS))
+    low, high = np.percentile(known, [TAILS, 100 - TAILS])
+    return np.linspace(low, max(high, low + 1e-6), len(STEPS))
+
+
+def _of_steps(values: NDArray[np.float64], labels: Sequence[str]) -> Colours:
+    bounds = _bounds(values)
+    step = np.rint((values - bounds[0]) / (bounds[1] - bounds[0]))
+    of = np.where(np.isfinite(step), np.clip(step, 0, len(STEPS) - 1), len(STEPS)).astype(np.uint8)
+    return Colours(of, [*STEPS, OTHERS], [*labels, "not known"])

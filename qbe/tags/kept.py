@@ -1,0 +1,46 @@
+"""The tags that are kept with a library: a table beside it, which people can read and edit.
+
+They are not in the library itself: a user's words are to outlive it, whatever becomes of its format and its model, and
+to be edited with any program for text; and the table can be given to others, who have the sounds under the same names.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+
+from qbe.support.errors import UsageError, display
+from qbe.support.saving import locked
+from qbe.tags.tables import NEAR, Tag, can_be_written, read_tags, write_tags
+
+ENDING = ".tags.tsv"
+
+
+def kept_name(library: str) -> str:
+    """The table of a library. UsageError where the library is no file, so that nothing can lie beside it."""
+    if not os.path.isfile(library):
+        raise UsageError(f"{display(os.fsencode(library))}: no file, so tags cannot be kept beside it: give a table")
+    return library + ENDING
+
+
+def kept_tags(library: str) -> list[Tag]:
+    """The tags kept with a library, none where there is no table; of sounds too that the library no longer holds.
+
+    TagError, with the line, where the table is damaged.
+    """
+    name = library + ENDING
+    return read_tags(name).tags if os.path.exists(name) else []
+
+
+def keep_tags(library: str, tags: Iterable[Tag], paths: Sequence[bytes]) -> list[bytes]:
+    """Write the table of a library: a line for each tag, and one without a tag for each sound that has none.
+
+    paths : of all sounds. Gives those that a table cannot name.
+    """
+    name = kept_name(library)
+    with locked(name):
+        tags = list(tags)
+        tagged = {tag.path for tag in tags}
+        every = [*tags, *(Tag(path, "", 0.0, NEAR) for path in paths if path not in tagged)]
+        write_tags(name, sorted((tag for tag in every if can_be_written(tag.path)), key=lambda tag: tag.path))
+    return [path for path in paths if not can_be_written(path)]
