@@ -2,11 +2,13 @@
 
     python tests/bench/copies.py [FOLDER] [--sounds N]
 
-N sounds of up to 30 s, spread over FOLDER (40; tests/data/library when none is named). First table: the sounds as
-files, and all of them in one recording with a second of silence between; how far the place of a copy begins and ends
-from where the sound does, in seconds, the middle and the worst, and how many begin within 0.3 s. Second table: with silence before, and with the beginning cut off
-(where half a second or more is left, and a half); how many find their original first among N, and what those of a
-second or more score, the least and the middle; as `qbe search` cuts queries, and with windows that are not shifted.
+N sounds of up to 30 s, spread over FOLDER (40; tests/data/library when none is named).
+
+First table: the sounds as files, and all of them in one recording with a second of silence between; how far the place
+of a copy begins and ends from where the sound does, in seconds, the middle and the worst, and how many begin within
+0.3 s. Second table: with silence before, and with the beginning cut off (where half of it or more, and half a second,
+is left); how many find their original first among N, and what those of a second or more score, the least and the
+middle; as `qbe search` cuts queries, and with windows that are not shifted.
 """
 
 from __future__ import annotations
@@ -77,16 +79,16 @@ def found(library: Library, sounds: list[Sound], audios: list[Audio]) -> str:
 
 
 def shifted(library: Library, sounds: list[Sound]) -> Iterator[str]:
-    aligned = cutting.SHIFTS
+    aligned: tuple[int, ...] = cutting.SHIFTS
     for alter in (late, cut_off):
         for seconds in SHIFTS:
             left = LEFT + seconds if alter is cut_off else 0
             some = [s for s in sounds if s.seconds >= left and (alter is late or s.seconds >= 2 * seconds)]
             audios = [alter(sound.audio, seconds) for sound in some]
             now = found(library, some, audios)
-            cutting.SHIFTS = aligned[:1]
+            vars(cutting)["SHIFTS"] = aligned[:1]
             plain = found(library, some, audios)
-            cutting.SHIFTS = aligned
+            vars(cutting)["SHIFTS"] = aligned
             what = "silence before" if alter is late else "beginning cut off"
             yield f"| {seconds} s, {what} | {len(some)} | {now} | {plain} |"
 
@@ -97,9 +99,7 @@ def main() -> None:
     parser.add_argument("--sounds", type=int, default=40)
     arguments = parser.parse_args()
     sounds = spread(sounds_of(arguments.folder, longest=LONGEST), arguments.sounds)
-    print(
-        f"{len(sounds)} sounds\n\n| copies in | start: middle | worst | end: middle | worst | least score | worst of |"
-    )
+    print(f"{len(sounds)} sounds\n\n| copies in | start: middle | worst | end: middle | worst | right | least score |")
     print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
