@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qbe.search.question import Question, near_rows
+from qbe.search.windows import LEAST
 from qbe.streams.records import Numbers, Vector
 
 LISTED = 100  # rows near each window that say where the query may be laid, or
@@ -61,9 +62,17 @@ def near_places(questions: Sequence[Question], candidates: int) -> Iterator[list
 
 
 def all_places(question: Question) -> list[Place]:
-    """The best of all places. A mean is no more than the best of what it is of: so one of a place's rows has a cosine
-    with the query that is as good as its score."""
+    """The best of all places."""
     least = max(question.min_score, _worst_of_some(question))
+    best = _reaching(replace(question, min_score=least))
+    # A place that is better than some that are known may lie too near to several of them, and leave fewer.
+    return best if len(best) == question.k or least == question.min_score else _reaching(question)
+
+
+def _reaching(question: Question) -> list[Place]:
+    """The best places. A mean is no more than the best of what it is of: so one of a place's rows has a cosine with the
+    query that is as good as its score, if that is not one of those where no row is, which are 0."""
+    least = question.min_score if question.min_score > 0 else LEAST
     vectors = question.windows.vectors
     rows = question.store.reaching(vectors, least)
     rows = rows[question.admitted(question.store.places(rows)[:, 0].astype(np.int64))]
@@ -97,6 +106,7 @@ def _suggested(
     slot, shift = (question.windows.laid >= 0).nonzero()
     of_window = question.windows.laid[slot, shift]
     order = np.argsort(of_window, kind="stable")
+    least = np.maximum(least, 0)  # as much as there is where no row is
     first, count = of_window[order].searchsorted(np.arange(len(least))), np.bincount(of_window, minlength=len(least))
     pair = np.repeat(np.arange(len(rows)), count[window])
     within = np.arange(len(pair)) - np.repeat(count[window].cumsum() - count[window], count[window])
@@ -134,8 +144,9 @@ def _best(question: Question, layings: Layings, bounds: NDArray[np.float64]) -> 
         batch = layings[order[first : first + step]]
         batch = batch[question.admitted(batch.files)]
         batch = batch[~_are_own(question, batch)]
-        scored.append((batch, *compared(question, batch)))
-        best = _apart(question, scored)
+        if len(batch):
+            scored.append((batch, *compared(question, batch)))
+            best = _apart(question, scored)
         first, step = first + step, 2 * step
     return best
 
