@@ -63,13 +63,13 @@ def _suggested(question: Question, at: Numbers, lists: list[Near]) -> tuple[Layi
     slots[windows.laid[used]], shifts[windows.laid[used]] = used.nonzero()
     rows, scores = np.concatenate([near.rows for near in lists]), np.concatenate([near.scores for near in lists])
     counts = [len(near.rows) for near in lists]
-    least = np.array([near.scores.min(initial=1) for near in lists])
+    least = np.array([max(0, near.scores.min(initial=1)) for near in lists])  # where there is no row it is 0
     weights = windows.shifted_weights[slots[at], shifts[at]]
     window = np.repeat(at, counts)
     places = question.store.places(rows).astype(np.int64)
     layings, number = _distinct(places[:, 0], places[:, 1] - windows.starts[window], shifts[window])
     least_of_shifts = np.bincount(shifts[at], weights * least, minlength=windows.laid.shape[1])
-    gain = np.repeat(weights, counts) * (scores - np.repeat(least, counts))
+    gain = np.repeat(weights, counts) * np.maximum(0, scores - np.repeat(least, counts))
     bounds: NDArray[np.float64] = least_of_shifts[layings.shifts].astype(np.float64)
     bounds += np.bincount(number, gain, minlength=len(layings))
     return layings, bounds
@@ -99,7 +99,8 @@ def _best(question: Question, layings: Layings, bounds: NDArray[np.float64], *, 
             break
         batch = layings[order[first : first + step]]
         batch = batch[question.admitted(batch.files)]
-        best, scores = _picked(question, best + batch, np.append(scores, compared(question, batch)[0]))
+        if len(batch):
+            best, scores = _picked(question, best + batch, np.append(scores, compared(question, batch)[0]))
         first, step = first + step, 2 * step
     return _placed(question, best, scores)
 

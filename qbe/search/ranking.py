@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from qbe.search.places import Place, all_places, best_in_files, near_places
 from qbe.search.question import Question, near_rows
 from qbe.search.store import EXACT, Effort, Near
+from qbe.search.windows import LEAST
 from qbe.streams.records import Numbers, Vector
 
 LISTED = 100  # rows whose files are compared whole, for every window of a query, or
@@ -102,14 +103,23 @@ def _compared(question: Question, files: Numbers) -> tuple[Vector, Numbers]:
     what was asked for."""
     best, rows = question.store.best_of_files(question.windows.vectors, files)
     for number in np.flatnonzero(question.is_own(files)).tolist():
-        own, _ = question.store.rows_of(files[number : number + 1])
-        _, starts, lengths = question.store.places(own).astype(np.int64).T
-        own = own[~question.overlap(starts, lengths)]
-        cosines = question.store.cosines(question.windows.vectors, own)
-        best[number] = cosines.max(0, initial=-1)
-        if len(own):
-            rows[number] = own[cosines.argmax(0)]
+        best[number], rows[number] = _rest(question, files[number : number + 1])
     return best, rows
+
+
+def _rest(question: Question, file: Numbers) -> tuple[Vector, Numbers]:
+    """Of the query's own file [1] the same, [n], without what was asked for. LEAST where no place is left in it."""
+    vectors = question.windows.vectors
+    rows, _ = question.store.rows_of(file)
+    _, starts, lengths = question.store.places(rows).astype(np.int64).T
+    rows = rows[~question.overlap(starts, lengths)]
+    if len(rows):
+        cosines = question.store.cosines(vectors, rows)
+        nearest = rows[cosines.argmax(0)]
+        [place] = best_in_files(question, file, nearest[None])
+        if place.score > -np.inf:
+            return cosines.max(0), nearest
+    return np.full(len(vectors), LEAST, np.float32), np.zeros(len(vectors), np.int64)
 
 
 def _placed(question: Question, found: list[tuple[int, float]], nearest: dict[int, Numbers]) -> list[Place]:

@@ -11,7 +11,8 @@ import numpy as np
 import soundfile
 
 import qbe
-from qbe.audio.reading import find_audio, read_blocks
+from qbe.audio.finding import find_audio
+from qbe.audio.reading import read_blocks
 from qbe.library import Library
 from qbe.streams.records import Audio
 from qbe.support.errors import AudioError, raise_error

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from qbe.index.file.library import Library, open_library
 from qbe.index.near import exact
 from qbe.index.write.planting import LEAST_ROWS
+from qbe.search.windows import Windows
 from qbe.streams.records import Embedding, File, Header, Vector
 
 DIMENSION, HOP = 48, 8192
@@ -109,7 +110,7 @@ def test_no_row_that_reaches_a_score_is_missed(library: Library, least: float) -
 def test_a_row_reaches_what_it_scores_itself(library: Library) -> None:
     query = query_of(library, 2)
     rows = np.arange(0, library.rows, library.rows // 50)
-    for row, score in zip(rows, exact.best_of_rows(library, query, rows).tolist(), strict=True):
+    for row, score in zip(rows, exact.cosines(library, query, rows).max(1).tolist(), strict=True):
         assert row in exact.rows_reaching(library, query, score)
 
 
@@ -128,7 +129,7 @@ def test_none_reaches_more_than_heads_and_tails_allow(library: Library) -> None:
 @given(seed=st.integers(0, 10**6), segments=st.integers(1, 9))
 def test_bounds_of_files_hold_for_each_that_is_there(library: Library, seed: int, segments: int) -> None:
     query = query_of(library, seed, segments)
-    files, bounds = exact.file_bounds(library, query)
+    files, bounds = exact.file_bounds(library, Windows.of(query))
     assert files.tolist() == files_that_answer(library)
     cosines, of_rows = products(library, query), files_of_rows(library)
     scores = np.array([cosines[of_rows == file].max(0).mean() for file in files[:60]])
@@ -136,13 +137,25 @@ def test_bounds_of_files_hold_for_each_that_is_there(library: Library, seed: int
     assert (bounds <= 1.2).all()
 
 
+@pieces
+def test_bounds_of_files_hold_for_weights_and_shifts(library: Library) -> None:
+    laid, weights = np.array([[0, 3, 4], [1, -1, 5], [2, 6, -1]]), np.array([0.6, 0.3, 0.1])
+    query = Windows(query_of(library, 6, 7), np.zeros(7, np.int64), laid, weights, 0)
+    files, bounds = exact.file_bounds(library, query)
+    cosines, of_rows = products(library, query.vectors), files_of_rows(library)
+    for file, bound in list(zip(files, bounds, strict=True))[:60]:
+        best = cosines[of_rows == file].max(0)
+        score = 0.6 * best[[0, 3, 4]].max() + 0.3 * best[[1, 5]].max() + 0.1 * best[[2, 6]].max()
+        assert score <= bound <= 1.2
+
+
 def test_bounds_of_files_are_the_same_in_pieces(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     query = query_of(library, 4, 7)
-    files, bounds = exact.file_bounds(library, query)
+    files, bounds = exact.file_bounds(library, Windows.of(query))
     rows = exact.rows_reaching(library, query, 0.4)
     for name, value in {"ROWS": 13, "COSINES": 3 * library.rows, "QUERY_SEGMENTS": 3}.items():
         monkeypatch.setattr(exact, name, value)
-    files_in_pieces, bounds_in_pieces = exact.file_bounds(library, query)
+    files_in_pieces, bounds_in_pieces = exact.file_bounds(library, Windows.of(query))
     assert files_in_pieces.tolist() == files.tolist()
     np.testing.assert_allclose(bounds_in_pieces, bounds, atol=1e-6)
     assert len(set(exact.rows_reaching(library, query, 0.4)) ^ set(rows)) <= len(rows) / 1000  # but for rounding
@@ -151,21 +164,21 @@ def test_bounds_of_files_are_the_same_in_pieces(library: Library, monkeypatch: p
 @pieces
 @settings(deadline=None, max_examples=10)
 @given(seed=st.integers(0, 10**6), count=st.integers(0, 200))
-def test_best_of_rows_is_the_highest_product(library: Library, seed: int, count: int) -> None:
+def test_cosines_are_the_products(library: Library, seed: int, count: int) -> None:
     query = query_of(library, seed)
     rows = np.random.default_rng(seed).integers(0, library.rows, count)
-    best = exact.best_of_rows(library, query, rows)
-    assert best.dtype == np.float32
-    np.testing.assert_allclose(best, products(library, query)[rows].max(1), atol=1e-6)
+    cosines = exact.cosines(library, query, rows)
+    assert (cosines.dtype, cosines.shape) == (np.float32, (count, len(query)))
+    np.testing.assert_allclose(cosines, products(library, query)[rows], atol=1e-6)
 
 
 @pieces
 def test_equal_rows_score_the_same_bit_for_bit(library: Library) -> None:
     _, where, counts = np.unique(kept(library), axis=0, return_inverse=True, return_counts=True)
     assert (counts > 1).sum() >= 9
-    best = exact.best_of_rows(library, query_of(library, 5), np.arange(library.rows))
+    cosines = exact.cosines(library, query_of(library, 5), np.arange(library.rows))
     for group in (counts > 1).nonzero()[0]:
-        assert len(set(best[where.ravel() == group].tolist())) == 1
+        assert len(np.unique(cosines[where.ravel() == group], axis=0)) == 1
 
 
 @pieces
@@ -177,12 +190,12 @@ def test_best_of_files_are_the_highest_products_and_the_first_row_of_them(
     query = query_of(library, seed, segments)
     files = np.random.default_rng(seed).permutation(files_that_answer(library))[:count]
     best, rows = exact.best_of_files(library, query, files)
-    assert best.shape == (len(files), segments)
+    assert best.shape == rows.shape == (len(files), segments)
     cosines = products(library, query)
-    for file, of_file, row in zip(files, best, rows, strict=True):
+    for file, of_file, nearest in zip(files, best, rows, strict=True):
         own = library.rows_of(file)
         np.testing.assert_allclose(of_file, cosines[own].max(0), atol=1e-6)
-        assert row == own[cosines[own].max(1).astype(np.float32).argmax()]
+        assert nearest.tolist() == own[cosines[own].astype(np.float32).argmax(0)].tolist()
 
 
 @pieces
@@ -190,6 +203,5 @@ def test_the_row_of_equal_ones_is_the_first_of_the_file(tmp_path: Path) -> None:
     path, vectors = str(tmp_path / "a.idx"), unit(0, 2)[[0, 1, 1, 0, 1]]
     build_library(path, HEADER, [Embedding(b"a", at * HOP, HOP, 16_000, v) for at, v in enumerate(vectors)])
     library = open_library(path)
-    for vector, at in ((0, 0), (1, 1)):
-        _, rows = exact.best_of_files(library, library.frame.seen(vectors[[vector]]), np.array([0]))
-        assert library.segments_of(rows)[:, 1].tolist() == [at * HOP]
+    _, [rows] = exact.best_of_files(library, library.frame.seen(vectors[:2]), np.array([0]))
+    assert library.segments_of(rows)[:, 1].tolist() == [0, HOP]

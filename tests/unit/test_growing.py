@@ -75,12 +75,12 @@ def check(library: Library, held: Sounds) -> None:
         matches = search(library, query, 10)
         assert [m.score for m in matches] == pytest.approx(sorted(best.values(), reverse=True)[:10], abs=2e-3)
         assert all(m.score == pytest.approx(best[m.path], abs=2e-3) for m in matches)
-        segments = search(library, query, 10, segments=True)
+        segments = search(library, query, 10, places=True)
         best_cosines = np.sort(
             np.concatenate([np.zeros(0), *(cosines(library, query, v).max(0) for v in held.values())])
         )[::-1]
         assert [m.score for m in segments] == pytest.approx(best_cosines[:10].tolist(), abs=2e-3)
-        for match in [*segments, *search(library, query, 10, segments=True, budget=400)]:
+        for match in [*segments, *search(library, query, 10, places=True, budget=400)]:
             assert match.score == pytest.approx(
                 float(cosines(library, query, held[match.path][[match.start // HOP]]).max()), abs=2e-3
             )
@@ -245,8 +245,8 @@ def found(library: Library, queries: Vector, budget: int) -> float:
     """The share of the ten best segments that a budget finds; those as good as the tenth count."""
     hits = 0
     for query in queries[:, None]:
-        worst = search(library, query, 10, segments=True)[-1].score
-        near: list[Match] = search(library, query, 10, segments=True, budget=budget)
+        worst = search(library, query, 10, places=True)[-1].score
+        near: list[Match] = search(library, query, 10, places=True, budget=budget)
         hits += sum(match.score >= worst - 1e-6 for match in near)
     return hits / 10 / len(queries)
 

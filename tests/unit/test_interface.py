@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import qbe
 from qbe.encoder import Encoder
+from qbe.search.windows import LOUDNESS
 from qbe.streams.records import Audio, Vector
 
 RATE, WINDOW, DIMENSION = 8000, 1024, 16
@@ -240,7 +241,7 @@ def test_results_are_those_that_may_answer(library: qbe.Library) -> None:
 
 
 def centre(sound: qbe.Embeddings) -> NDArray[np.float64]:
-    mean = sound.vectors.mean(0, dtype=np.float64)
+    mean = 10 ** (LOUDNESS * sound.levels.astype(np.float64) / 20) @ sound.vectors
     return mean / np.linalg.norm(mean)
 
 
@@ -334,7 +335,20 @@ def test_a_hop_that_is_no_number(hop: float) -> None:
         qbe.embed(noise(1, rate=RATE), sample_rate=RATE, hop=hop)
 
 
-@pytest.mark.parametrize("options", [{"k": 0}, {"k": -1}, {"k": 0, "segments": True}, {"candidates": 0}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{"k": -1}, {"k": -1, "places": True}, {"candidates": 0}, {"per_file": 0, "places": True}, {"per_file": 2}],
+    ids=str,
+)
 def test_no_results_are_not_searched_for(library: qbe.Library, options: dict[str, Any]) -> None:
     with pytest.raises(qbe.UsageError, match="must be 1 or more"):
         library.search(noise(1, rate=RATE), sample_rate=RATE, **options)
+
+
+def test_k_of_nothing_is_everything(library: qbe.Library) -> None:
+    assert len(library.search("tones/900.wav", k=0)) == len(TONES) - 1
+    everywhere = library.search("tones/900.wav", k=0, places=True)
+    assert {result.path for result in everywhere} == {
+        f"tones/{frequency}.wav" for frequency in TONES if frequency != 900
+    }
+    assert library.search("tones/900.wav", k=3, places=True) == everywhere[:3]

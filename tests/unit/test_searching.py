@@ -106,7 +106,7 @@ def test_exact_segments_are_those_of_brute_force(library: Library, parts: int, k
     for seed in range(5):
         query = clustered(parts, seed=10 + seed)
         scores = brute_force(library, query)
-        matches = search(library, query, k, segments=True)
+        matches = search(library, query, k, places=True)
         assert len({number(match) for match in matches}) == k
         found = [match.score for match in matches]
         np.testing.assert_allclose(found, np.sort(scores)[::-1][:k], atol=1e-6)
@@ -114,7 +114,7 @@ def test_exact_segments_are_those_of_brute_force(library: Library, parts: int, k
 
 
 def test_equal_rows_come_in_the_order_of_the_files(library: Library) -> None:
-    matches = search(library, VECTORS[7050:7051], 2, segments=True)
+    matches = search(library, VECTORS[7050:7051], 2, places=True)
     assert places(matches) == [(path_of(at), at % PER_FILE * HOP) for at in (5050, 7050)]
     assert matches[0].score == matches[1].score
 
@@ -131,19 +131,17 @@ def test_exact_files_are_those_of_the_definition(library: Library, parts: int) -
     assert [match.start for match in matches] == [int(of_files[file].max(1).argmax()) * HOP for file in order]
 
 
-@pytest.mark.parametrize("segments", [False, True])
-def test_a_budget_of_all_rows_is_exact(library: Library, segments: bool) -> None:
+@pytest.mark.parametrize("places", [False, True])
+def test_a_budget_of_all_rows_is_exact(library: Library, places: bool) -> None:
     query = clustered(3, seed=21)
-    assert search(library, query, 20, segments=segments, budget=library.rows) == search(
-        library, query, 20, segments=segments
-    )
+    assert search(library, query, 20, places=places, budget=library.rows) == search(library, query, 20, places=places)
 
 
-def recall(library: Library, queries: Vector, budget: int, segments: bool) -> float:
+def recall(library: Library, queries: Vector, budget: int, places: bool) -> float:
     found = 0
     for query in queries[:, None]:
-        exact = set(places(search(library, query, 10, segments=segments)))
-        found += len(exact & set(places(search(library, query, 10, segments=segments, budget=budget))))
+        exact = set(places(search(library, query, 10, places=places)))
+        found += len(exact & set(places(search(library, query, 10, places=places, budget=budget))))
     return found / 10 / len(queries)
 
 
@@ -152,13 +150,13 @@ def test_the_stored_budget_keeps_its_promise_for_queries_that_are_not_stored(lib
     budget = library.budget(promised)
     assert budget is not None
     assert budget < 0.4 * library.rows
-    assert recall(library, clustered(150, seed=30), budget, segments=True) > promised - 0.025
+    assert recall(library, clustered(150, seed=30), budget, places=True) > promised - 0.025
 
 
 def test_files_are_found_with_the_stored_budget_too(library: Library) -> None:
     budget = library.budget(0.97)
     assert budget is not None
-    assert recall(library, clustered(100, seed=31), budget, segments=False) > 0.945
+    assert recall(library, clustered(100, seed=31), budget, places=False) > 0.945
 
 
 def test_files_are_found_when_the_parts_of_a_query_have_nothing_in_common(library: Library) -> None:
@@ -172,8 +170,8 @@ def test_files_are_found_when_the_parts_of_a_query_have_nothing_in_common(librar
 def test_scores_are_exact_whatever_the_budget(library: Library) -> None:
     for segments in (True, False):
         query = clustered(4, seed=32)
-        exact = {(m.path, m.start): m.score for m in search(library, query, library.rows, segments=segments)}
-        for match in search(library, query, 10, segments=segments, budget=300):
+        exact = {(m.path, m.start): m.score for m in search(library, query, library.rows, places=segments)}
+        for match in search(library, query, 10, places=places, budget=300):
             assert match.score == pytest.approx(exact[match.path, match.start], abs=1e-6)
 
 
@@ -284,17 +282,17 @@ def test_ties_push_out_none_that_are_better_nor_do_files_that_do_not_count(
         assert passed >= len(better)
 
 
-@pytest.mark.parametrize("segments", [False, True])
+@pytest.mark.parametrize("places", [False, True])
 @pytest.mark.parametrize("budget", [None, 2000])
-def test_many_sounds_at_once_get_what_each_gets_by_itself(library: Library, segments: bool, budget: int | None) -> None:
+def test_many_sounds_at_once_get_what_each_gets_by_itself(library: Library, places: bool, budget: int | None) -> None:
     sounds = [clustered(1 + number % 4, seed=60 + number) for number in range(120 if budget else 12)]
     left_out = [() if number % 3 else (path_of(number),) for number in range(len(sounds))]
     filters = [Filter(without=without) for without in left_out]
     effort = EXACT if budget is None else Effort(candidates=budget)
-    together = search_all(FileStore(library), sounds, 10, segments=segments, only=filters, effort=effort)
+    together = search_all(FileStore(library), sounds, 10, places=places, only=filters, effort=effort)
     found = 0
     for sound, without, matches in zip(sounds, left_out, together, strict=True):
-        exact = search(library, sound, 10, segments=segments, without=without)
+        exact = search(library, sound, 10, places=places, without=without)
         if budget is None:
             assert matches == exact
         assert [match.score for match in matches] == sorted((match.score for match in matches), reverse=True)
@@ -312,20 +310,16 @@ def test_every_tree_holds_every_row_once(library: Library) -> None:
         np.testing.assert_allclose(heads[at], heads[order], atol=1e-6)
 
 
-@pytest.mark.parametrize("segments", [False, True])
+@pytest.mark.parametrize("places", [False, True])
 @pytest.mark.parametrize("budget", [None, 300])
-def test_a_skipped_file_makes_room_even_if_it_fills_the_lists(
-    tmp_path: Path, segments: bool, budget: int | None
-) -> None:
+def test_a_skipped_file_makes_room_even_if_it_fills_the_lists(tmp_path: Path, places: bool, budget: int | None) -> None:
     vectors = clustered(2 * LEAST_ROWS, seed=40)
     rng = np.random.default_rng(0)
     own = normalised(vectors[:1] + rng.normal(size=(1000, DIMENSION)) * 0.001)  # all nearer than anything else
     rows = [Embedding(b"own", i * HOP, 2 * HOP, 16_000, vector) for i, vector in enumerate(own)]
     rows += [Embedding(path_of(i), i % PER_FILE * HOP, 2 * HOP, 16_000, v) for i, v in enumerate(vectors)]
     build_library(str(tmp_path / "a.idx"), HEADER, rows)
-    matches = search(
-        open_library(str(tmp_path / "a.idx")), own[:1], 10, segments=segments, without=[b"own"], budget=budget
-    )
+    matches = search(open_library(str(tmp_path / "a.idx")), own[:1], 10, places=places, without=[b"own"], budget=budget)
     assert len(matches) == 10
     assert b"own" not in {match.path for match in matches}
     assert matches[0].path == b"0.wav"
@@ -351,7 +345,7 @@ def test_the_same_stream_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_all_vectors_alike(tmp_path: Path) -> None:
     library = build(tmp_path / "a.idx", np.repeat(VECTORS[:1], 2 * LEAST_ROWS, axis=0))
     for budget in (None, 300):
-        matches = search(library, VECTORS[:1], 10, segments=True, budget=budget)
+        matches = search(library, VECTORS[:1], 10, places=True, budget=budget)
         assert [match.score for match in matches] == pytest.approx([1.0] * 10, abs=1e-3)
     assert places(search(library, VECTORS[:1], 2)) == [(b"0.wav", 0), (b"1.wav", 0)]
 
@@ -392,8 +386,8 @@ def test_a_search_that_does_not_touch_the_bad_page_answers(library: Library, tmp
     data[block.offset + int(cells.begin[0, farthest]) * 128 + 5] ^= 1
     bad = tmp_path / "bad.idx"
     bad.write_bytes(data)
-    assert search(open_library(str(bad)), query, 5, segments=True, budget=300) == search(
-        library, query, 5, segments=True, budget=300
+    assert search(open_library(str(bad)), query, 5, places=True, budget=300) == search(
+        library, query, 5, places=True, budget=300
     )
     with pytest.raises(LibraryError, match="wrong checksum in heads"):
         search(open_library(str(bad)), query, 5)
