@@ -134,11 +134,9 @@ def best_files(question: Question, files: Sequence[Rows], among: set[int] | None
 
 
 def _has_place(question: Question, file: int, rows: Rows, may: Rows) -> bool:
-    """Whether the query can lie in its own file, a window over the row nearest to it, beside what was asked for."""
-    nearest = [
-        max(may, key=lambda row: _cosine(question, window, row)) for window in range(len(question.windows.starts))
-    ]
-    ways = layings(question, [[row] for row in nearest])
+    """Whether the query can lie beside what was asked for, with a window over the row nearest to it."""
+    windows = range(len(question.windows.starts))
+    ways = layings(question, [[max(may, key=lambda row: _cosine(question, of, row))] for of in windows])
     return not _is_own(question, file) or any(score_of(question, file, rows, *way) is not None for way in ways)
 
 

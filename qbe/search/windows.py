@@ -77,7 +77,9 @@ class Windows:
 
     def score(self, cosines: NDArray[Any]) -> NDArray[np.float64]:
         """The weighted mean of the best cosine in each slot, of [..., n]: [...]."""
-        scores: NDArray[np.float64] = self.of_slots(cosines).astype(np.float64) @ self.weights
+        weighted = self.of_slots(cosines).astype(np.float64, order="C")  # so that equals add up alike
+        weighted *= self.weights
+        scores: NDArray[np.float64] = weighted.sum(-1)
         return scores
 
     @cached_property

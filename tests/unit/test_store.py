@@ -12,10 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dict_store import DictStore, open_dict_writer
+from libraries import search_all
 from numpy.typing import NDArray
 
-from qbe.search.ranking import search
-from qbe.search.store import EXACT, About, Effort, Filter, Store, Writer
+from qbe.search import ranking
+from qbe.search.question import Question
+from qbe.search.store import EXACT, About, Effort, Filter, Match, Store, Writer
+from qbe.search.windows import Windows
 from qbe.stores import open_store, open_writer
 from qbe.streams.records import Embedding, File, Header, Vector
 from qbe.support.errors import LibraryError, ModelError, StreamError
@@ -63,6 +66,13 @@ def embeddings(of: Sounds) -> Iterator[Embedding]:
 def level_of(path: bytes, k: int) -> float | None:
     """dBFS; of some files not known."""
     return None if path.endswith(b"3.wav") else -20.0 - len(path) - k / 4
+
+
+def search(
+    store: Store, query: Vector, k: int, *, places: bool = False, only: Filter = Filter(), effort: Effort = EXACT
+) -> list[Match]:
+    [found] = search_all(store, [query], k, places=places, only=[only], effort=effort)
+    return found
 
 
 def states(of: Sounds) -> list[File]:
@@ -138,7 +148,7 @@ def query(request: pytest.FixtureRequest, filled: Filled) -> Vector:
 
 
 def test_a_store_says_what_it_is_of(filled: Filled) -> None:
-    assert filled.store.about == About("ab" * 32, "m", 16_000, DIMENSION)
+    assert filled.store.about == About("ab" * 32, "m", 16_000, DIMENSION, HOP)
     segments = sum(map(len, filled.sounds.values()))
     assert filled.store.held() == (len(filled.sounds), segments)
     assert filled.store.rows >= segments
@@ -160,8 +170,10 @@ def test_files_are_told_as_they_came(filled: Filled) -> None:
 
 def test_rows_of_a_file_are_its_segments_in_order(filled: Filled) -> None:
     store = filled.store
-    for entry in itertools.islice(store.files(), 0, None, 7):
-        rows = store.rows_of(entry.number)
+    entries = list(itertools.islice(store.files(), 0, None, 7))[::-1]
+    all_rows, first = store.rows_of(np.array([entry.number for entry in entries]))
+    assert first.tolist() == list(itertools.accumulate((entry.segments for entry in entries[:-1]), initial=0))
+    for entry, rows in zip(entries, np.split(all_rows, first[1:]), strict=True):
         expected = [(entry.number, k * HOP, LENGTH) for k in range(entry.segments)]
         assert store.places(rows).tolist() == [list(place) for place in expected]
         levels = np.array([level_of(entry.path, k) for k in range(entry.segments)], np.float32)
@@ -207,7 +219,7 @@ def test_near_answers_many_queries_each_by_its_own_filter(filled: Filled) -> Non
             assert 5 <= len(near.rows) <= 20
             assert (np.diff(near.scores) <= 0).all()
             paths = filled.store.paths(filled.store.places(near.rows)[:, 0].astype(np.int64))
-            assert all(filter.admits(path) for path in paths)
+            assert all(filter.admits(File(path, -1, 0)) for path in paths)
 
 
 def test_no_row_that_reaches_a_score_is_left_out(filled: Filled, query: Vector) -> None:
@@ -218,31 +230,37 @@ def test_no_row_that_reaches_a_score_is_left_out(filled: Filled, query: Vector) 
 
 
 def test_bounds_of_files_bound_their_scores(filled: Filled, query: Vector) -> None:
-    files, bounds = filled.store.bounds(query)
-    assert sorted(filled.store.paths(files)) == sorted(filled.sounds)
-    for path, bound in zip(filled.store.paths(files), bounds, strict=True):
-        assert (filled.seen(path) @ query.T).max(0).mean() <= bound + CLOSE
+    weights = np.arange(1, len(query) + 1) / np.arange(1, len(query) + 1).sum()
+    slots = replace(Windows.of(query), weights=weights)
+    shifts = replace(Windows.of(query), laid=np.arange(len(query))[None], weights=np.ones(1))  # of one slot
+    for windows in (slots, shifts):
+        files, bounds = filled.store.bounds(windows)
+        assert sorted(filled.store.paths(files)) == sorted(filled.sounds)
+        for path, bound in zip(filled.store.paths(files), bounds, strict=True):
+            best = (filled.seen(path) @ query.T).max(0)
+            assert (best @ weights if windows is slots else best.max()) <= bound + CLOSE
 
 
-def test_the_best_of_rows(filled: Filled, query: Vector) -> None:
-    rows = filled.store.rows_of(next(filled.store.files()).number)
+def test_cosines_of_rows(filled: Filled, query: Vector) -> None:
+    rows, _ = filled.store.rows_of(np.array([entry.number for entry in filled.store.files()][:3]))
     twice = np.concatenate([rows, rows])
-    scores = filled.store.best_of_rows(query, twice)
-    np.testing.assert_allclose(scores, filled.cosines(query).max(1)[filled.numbers(twice)], atol=CLOSE)
-    assert (scores[: len(rows)] == scores[len(rows) :]).all()
-    assert filled.store.best_of_rows(query, rows[:0]).shape == (0,)
+    cosines = filled.store.cosines(query, twice)
+    assert cosines.dtype == np.float32
+    np.testing.assert_allclose(cosines, filled.cosines(query)[filled.numbers(twice)], atol=CLOSE)
+    assert (cosines[: len(rows)] == cosines[len(rows) :]).all()
+    assert filled.store.cosines(query, rows[:0]).shape == (0, len(query))
 
 
-def test_the_best_of_files_and_the_row_that_has_it(filled: Filled, query: Vector) -> None:
+def test_the_best_of_files_and_the_rows_that_have_it(filled: Filled, query: Vector) -> None:
     entries = list(filled.store.files())[:25]
     best, rows = filled.store.best_of_files(query, np.array([entry.number for entry in entries]))
-    assert best.shape == (25, len(query))
-    for entry, of_file, row in zip(entries, best, rows, strict=True):
+    assert best.shape == rows.shape == (25, len(query))
+    for entry, of_file, nearest in zip(entries, best, rows, strict=True):
         cosines = filled.seen(entry.path) @ query.T
         np.testing.assert_allclose(of_file, cosines.max(0), atol=CLOSE)
-        file, start, _ = filled.store.places(row[None])[0]
-        assert file == entry.number
-        assert cosines[start // HOP].max() == pytest.approx(cosines.max(), abs=CLOSE)
+        files, starts, _ = filled.store.places(nearest).T
+        assert set(files.tolist()) == {entry.number}
+        np.testing.assert_allclose(cosines[starts // HOP, np.arange(len(query))], cosines.max(0), atol=CLOSE)
 
 
 def test_which_files_may_answer(filled: Filled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,6 +270,8 @@ def test_which_files_may_answer(filled: Filled, tmp_path: Path, monkeypatch: pyt
     (tmp_path / "field").mkdir()
     (tmp_path / "field" / "1.wav").write_bytes(b"")
     (tmp_path / "link").symlink_to("field/1.wav")
+    known = entries[9].size, entries[9].mtime, entries[9].content
+    moved, changed = (File(b"/else/" + entries[at].path, *known) for at in (9, 8))  # where 8 is of other bytes
     sevenths = [path for path in paths if path.startswith(b"field") or path.endswith(b"7.wav")]
     for only, admitted in (
         (Filter(), paths),
@@ -259,29 +279,42 @@ def test_which_files_may_answer(filled: Filled, tmp_path: Path, monkeypatch: pyt
         (Filter(without=(paths[3], b"none")), [path for path in paths if path != paths[3]]),
         (Filter(among=frozenset([paths[5], paths[2], b"none"])), [paths[2], paths[5]]),
         (Filter(among=frozenset()), []),
-        (Filter(own=(b"link",)), [path for path in paths if path != b"field/1.wav"]),
+        (Filter(own=(File(b"link", -1, 0),)), [path for path in paths if path != b"field/1.wav"]),
+        (Filter(own=(moved, changed)), [path for path in paths if path != entries[9].path]),
     ):
         assert [paths[at] for at in filled.store.admitted(files, only).nonzero()[0]] == admitted
         assert filled.store.admitted(files[::-1], only).tolist() == filled.store.admitted(files, only).tolist()[::-1]
 
 
-@pytest.mark.parametrize("segments", [False, True])
+@pytest.mark.parametrize("places", [False, True])
 @pytest.mark.parametrize("only", [Filter(), Filter(inside=(b"field",)), Filter(without=(b"field/1.wav",))])
-def test_exact_search_answers_by_the_definition(filled: Filled, segments: bool, only: Filter) -> None:
+def test_exact_search_answers_by_the_definition(filled: Filled, places: bool, only: Filter) -> None:
     query = QUERIES[1]
-    of_files = {path: filled.seen(path) @ filled.store.seen(query).T for path in filled.sounds if only.admits(path)}
-    if segments:
-        scores = np.concatenate([cosines.max(1) for cosines in of_files.values()])
+    admitted = [path for path in filled.sounds if only.admits(File(path, -1, 0))]
+    of_files = {path: filled.seen(path) @ filled.store.seen(query).T for path in admitted}
+    if places:
+        scores = np.concatenate([cosines.mean(1) for cosines in of_files.values()])
     else:
         scores = np.array([cosines.max(0).mean() for cosines in of_files.values()])
-    matches = search(filled.store, query, 10, segments=segments, only=only)
+    matches = search(filled.store, query, 10, places=places, only=only)
     assert [match.score for match in matches] == pytest.approx(np.sort(scores)[::-1][:10].tolist(), abs=CLOSE)
     for match in matches:
         cosines = of_files[match.path]
-        own = cosines[match.start // HOP].max() if segments else cosines.max(0).mean()
+        own = cosines[match.start // HOP].mean() if places else cosines.max(0).mean()
         assert match.score == pytest.approx(own, abs=CLOSE)
-        assert match.length == LENGTH
-        assert filled.store.places(np.array([match.row]))[0, 1] == match.start
+        assert match.end == match.start + LENGTH
+
+
+def test_a_copy_answers_from_its_beginning_to_its_end(filled: Filled) -> None:
+    store, path = filled.store, max(filled.sounds, key=lambda path: len(filled.sounds[path]))
+    vectors, length = filled.sounds[path], (len(filled.sounds[path]) - 1) * HOP + LENGTH
+    windows = Windows.of(store.seen(vectors), HOP * np.arange(len(vectors)), length=length)
+    for effort in (EXACT, Effort()):
+        for places in (False, True):
+            [[best]] = ranking.search([Question(store, windows, 1)], places=places, effort=effort)
+            assert best.score == pytest.approx(1, abs=CLOSE)
+            assert (best.start, best.end) == (0, length)
+            assert (filled.sounds[store.paths(np.array([best.file]))[0]] == vectors).all()
 
 
 def test_the_default_search_finds_nearly_what_the_exact_one_does(filled: Filled) -> None:
@@ -405,5 +438,7 @@ def test_the_same_file_under_a_hard_link_is_its_own(which: str, tmp_path: Path) 
     os.link(tmp_path / "a.wav", tmp_path / "b.wav")
     own, other = os.fsencode(tmp_path / "a.wav"), os.fsencode(tmp_path / "b.wav")
     write(STORES[which], str(tmp_path / "lib.idx"), {own: QUERIES[0], b"c": QUERIES[1]})
-    matches = search(STORES[which].store(str(tmp_path / "lib.idx")), QUERIES[0], 9, only=Filter(own=(other,)))
+    matches = search(
+        STORES[which].store(str(tmp_path / "lib.idx")), QUERIES[0], 9, only=Filter(own=(File(other, -1, 0),))
+    )
     assert [match.path for match in matches] == [b"c"]
