@@ -187,7 +187,8 @@ class Library:
             check_model(self.about, self.store.name, None, sound.model)
             rate = self.about.sample_rate
             starts, end = np.rint(sound.starts * rate).astype(np.int64), round(sound.ends.max() * rate)
-            return Query(b"-", Windows.of(sound.vectors, starts, sound.levels, end), ())
+            windows = Windows.of(sound.vectors, starts, sound.levels, end)
+            return Query(b"-", windows, windows, ())
         if isinstance(sound, np.ndarray):
             return self.reader.from_samples(sound, rate_of(sample_rate), start, duration)
         return self.reader.from_sound(source_of(sound), start, duration)

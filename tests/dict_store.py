@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.search.centring import centred, middle, restored
+from qbe.search.centring import centred, distances, middle, restored
 from qbe.search.store import About, Effort, Fact, FileEntry, Filter, Near, Written
 from qbe.search.windows import Windows
 from qbe.streams.records import Embedding, File, Header, Numbers, Vector
@@ -52,6 +52,9 @@ class DictStore:
     def seen(self, vectors: Vector) -> Vector:
         return centred(vectors, self._middle).astype(np.float32)
 
+    def distances(self, vectors: Vector) -> Vector:
+        return distances(vectors, self._middle)
+
     def given(self, seen: NDArray[np.floating[Any]]) -> Vector:
         return restored(seen, self._middle).astype(np.float32)
 
@@ -86,6 +89,10 @@ class DictStore:
             rows.append(own[cosines.argmax(0)])
         return np.array(best, np.float32).reshape(-1, len(query)), np.array(rows, np.int64).reshape(-1, len(query))
 
+    def ends(self, files: Numbers) -> Numbers:
+        entries = list(self.files())
+        return np.array([entries[file].end for file in files], np.int64)
+
     def admitted(self, files: NDArray[np.integer[Any]], only: Filter) -> NDArray[np.bool_]:
         states = [self.sounds.states.get(self._paths[file], File(self._paths[file], -1, 0)) for file in files]
         return np.array([only.admits(state) for state in states], bool)
@@ -112,7 +119,7 @@ class DictStore:
     def files(self) -> Iterator[FileEntry]:
         for number, (path, segments) in enumerate(self.sounds.of_files.items()):
             state = self.sounds.states.get(path, File(path, -1, 0))
-            end = max((one.start + one.length for one in segments), default=0)
+            end = max((one.start + one.length for one in segments), default=state.end)
             facts = (state.size, state.mtime, end, len(segments), state.content, state.failed)
             yield FileEntry(number, path, *facts)
 

@@ -88,17 +88,30 @@ def segments(
 
     silence : as for `cut`
     expand : as for `qbe.audio.reading.read_blocks`; places count in the sound as it is then
-    on_end : called with every file, as it was before it was read, and whether it could be read to its end
+    on_end : called with every file, as it was before it was read, how long it is, and whether it could be read to its
+        end
     """
     for path in paths:
-        before, by_ffmpeg, failed = identified(path), False, False
+        before, by_ffmpeg, failed, samples = identified(path), False, False, 0
+
+        def heard(count: int) -> None:
+            nonlocal samples
+            samples += count
+
         try:
             sound = decode(path)
             by_ffmpeg = sound.by_ffmpeg
             blocks = mono_blocks(sound, sample_rate, display(path), expand=expand)
-            yield from cut(blocks, path, window=window, hop=hop, silence=silence)
+            yield from cut(_told(blocks, heard), path, window=window, hop=hop, silence=silence)
         except AudioError as error:
             on_error(error)
             failed = True
         if before:
-            on_end(replace(before, failed=failed, by_ffmpeg=by_ffmpeg))
+            on_end(replace(before, failed=failed, by_ffmpeg=by_ffmpeg, end=round(samples / expand)))
+
+
+def _told(blocks: Iterable[Audio], heard: Callable[[int], None]) -> Iterator[Audio]:
+    """The same blocks; on the way, how many samples each has."""
+    for block in blocks:
+        heard(len(block))
+        yield block

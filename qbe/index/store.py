@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from qbe.index.file.library import Library, open_library
 from qbe.index.near import exact
 from qbe.index.near.candidates import nearest
+from qbe.search.centring import distances
 from qbe.search.store import About, Effort, Fact, FileEntry, Filter, Near
 from qbe.search.windows import Windows
 from qbe.streams.records import Numbers, Vector
@@ -41,6 +42,9 @@ class FileStore:
 
     def seen(self, vectors: Vector) -> Vector:
         return self.library.frame.seen(vectors)
+
+    def distances(self, vectors: Vector) -> Vector:
+        return distances(vectors, self.library.frame.middle)
 
     def given(self, seen: NDArray[np.floating[Any]]) -> Vector:
         return self.library.frame.given(seen)
@@ -84,6 +88,10 @@ class FileStore:
 
     def best_of_files(self, query: Vector, files: Numbers) -> tuple[Vector, Numbers]:
         return exact.best_of_files(self.library, query, files)
+
+    def ends(self, files: Numbers) -> Numbers:
+        ends: Numbers = self.library.block("files").rows(files)[:, 0]
+        return ends
 
     def admitted(self, files: NDArray[np.integer[Any]], only: Filter) -> NDArray[np.bool_]:
         """Every file is asked about once: the answer may be on disk."""

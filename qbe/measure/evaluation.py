@@ -13,7 +13,7 @@ from pathlib import PurePath
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.search.centring import centred, middle
+from qbe.search.centring import centred, distances, middle
 from qbe.search.windows import Windows
 from qbe.streams.records import LONGEST, Vector
 from qbe.support.bounded import read_whole
@@ -205,7 +205,11 @@ def from_middle(sounds: Sequence[Windows]) -> list[Callable[[Windows], Windows]]
     """The one way in which a library of all the sounds sees them."""
     total, count = sum(sound.vectors.sum(0, dtype=np.float64) for sound in sounds), sum(map(_segments, sounds))
     origin = middle(np.asarray(total), count)
-    return [lambda sound: sound.seen(lambda vectors: centred(vectors, origin).astype(np.float32))]
+
+    def see(vectors: Vector) -> Vector:
+        return centred(vectors, origin).astype(np.float32)
+
+    return [lambda sound: sound.seen(see, lambda vectors: distances(vectors, origin))]
 
 
 def _segments(sound: Windows) -> int:

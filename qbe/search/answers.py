@@ -82,16 +82,9 @@ def answers(
 
 
 def _question(store: Store, query: Query, wanted: Wanted) -> Question:
+    windows = (query.line if wanted.places else query.windows).seen(store.seen, store.distances)
     only = Filter(tuple(wanted.inside), () if wanted.include_self else query.files, among=wanted.among)
-    return Question(
-        store,
-        query.windows.seen(store.seen),
-        wanted.k or store.rows,
-        only,
-        query.part,
-        wanted.min_score,
-        wanted.per_file,
-    )
+    return Question(store, windows, wanted.k or store.rows, only, query.part, wanted.min_score, wanted.per_file)
 
 
 def _unique(question: Question, answered: list[Place], wanted: Wanted, effort: Effort) -> list[Place]:

@@ -38,6 +38,12 @@ def centred(vectors: Vectors, middle: Vectors) -> NDArray[np.float64]:
     return unit
 
 
+def distances(vectors: Vectors, middle: Vectors) -> NDArray[np.float32]:
+    """How far vectors [n, D] are from the middle, [n]."""
+    far: NDArray[np.float32] = np.linalg.norm(vectors - middle, axis=1).astype(np.float32)
+    return far
+
+
 def restored(seen: Vectors, middle: Vectors) -> NDArray[np.float64]:
     """The unit vectors that `centred` made these of: where the rays from the middle meet the sphere. float64 [n, D]"""
     seen, middle = seen.astype(np.float64), middle.astype(np.float64)

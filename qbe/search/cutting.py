@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qbe.audio.segmentation import cut
 from qbe.audio.silence import BELOW, FAINT
@@ -15,9 +17,22 @@ FINE, COARSE = 16, 64  # windows: a sound no longer than so many has windows at 
 SHIFTS = (0, -1, -2, -3)  # of the windows in a slot, quarters of a hop
 
 
-def windows_of(blocks: Iterable[Audio], path: bytes, window: int, hop: int) -> tuple[list[Segment], Numbers, int]:
-    """The windows of a sound, its slots (int64 [Q, O]: which of them stand in each, -1 where that is silence), and how
-    long it is.
+@dataclass(frozen=True)
+class Cuts:
+    """windows : of a query, by their starts
+    laid : its slots, int64 [Q, O]: which windows stand in each, a window for each shift; -1 where that is silence
+    line : the same, to lay along files
+    length : of the query, samples
+    """
+
+    windows: list[Segment]
+    laid: Numbers
+    line: Numbers
+    length: int
+
+
+def cut_query(blocks: Iterable[Audio], path: bytes, window: int, hop: int) -> Cuts:
+    """The windows of a sound, in slots.
 
     blocks : float32 [n] each, its samples; window, hop : of the library that is asked, samples
 
@@ -25,21 +40,32 @@ def windows_of(blocks: Iterable[Audio], path: bytes, window: int, hop: int) -> t
     is shifted begins before its slot: so of all of them one lies, to an eighth of a hop, as segments of the library do,
     wherever in a recording the sound comes. Of a long sound they are fewer, of one of minutes there are none, and its
     samples are not in memory at once.
+
+    A sound of one window lies under two segments of a recording: so along files it has a slot a hop earlier, too, and
+    of the shifts every other one.
     """
     step = hop * max(1, window // 2 // hop)
     audio, rest = _beginning(iter(blocks), COARSE * window)
     if len(audio) > COARSE * window:
         windows = list(cut(chain([audio], rest), path, window=window, hop=step))
-        return windows, np.arange(len(windows))[:, None], max((one.start + one.length for one in windows), default=0)
-    shifts = SHIFTS if len(audio) <= FINE * window else SHIFTS[::2]
+        laid = np.arange(len(windows))[:, None]
+        return Cuts(windows, laid, laid, max((one.start + one.length for one in windows), default=0))
     starts = step * np.arange(1 + -(-max(0, len(audio) - window) // step))
-    at = starts[:, None] + np.array(shifts) * hop // 4
-    begins, laid = np.unique(at, return_inverse=True)
-    cuts = [_window(audio, path, int(begin), window) for begin in begins]
-    sounding = _sounding(cuts, laid.reshape(at.shape))
-    kept = np.cumsum(sounding) - 1
-    laid = np.where(sounding[laid], kept[laid], -1).reshape(at.shape)
-    return [one for one, sounds in zip(cuts, sounding, strict=True) if sounds], laid[laid[:, 0] >= 0], len(audio)
+    shifts = np.array(SHIFTS if len(audio) <= FINE * window else SHIFTS[::2]) * hop // 4
+    at = starts[:, None] + shifts
+    line = np.concatenate([at - step, at])[:, ::2] if len(starts) == 1 else at
+    begins, number = np.unique(np.concatenate([at.ravel(), line.ravel()]), return_inverse=True)
+    windows = [_window(audio, path, int(begin), window) for begin in begins]
+    sounding = _sounding(windows, number[0 : at.size : at.shape[1]])
+    number = np.where(sounding[number], np.cumsum(sounding)[number] - 1, -1)
+    laid, line = (_slots(of, like) for of, like in ((number[: at.size], at), (number[at.size :], line)))
+    return Cuts([one for one, sounds in zip(windows, sounding, strict=True) if sounds], laid, line, len(audio))
+
+
+def _slots(number: Numbers, like: Numbers) -> Numbers:
+    """Without those whose window that is not shifted is silence."""
+    laid = number.reshape(like.shape)
+    return laid[laid[:, 0] >= 0]
 
 
 def _beginning(blocks: Iterator[Audio], samples: int) -> tuple[Audio, Iterator[Audio]]:
@@ -59,9 +85,9 @@ def _window(audio: Audio, path: bytes, begin: int, window: int) -> Segment:
     return Segment(path, begin, lead + len(heard), padded)
 
 
-def _sounding(cuts: list[Segment], laid: Numbers) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _sounding(windows: list[Segment], unshifted: Numbers) -> NDArray[np.bool_]:
     """Which are no silence, by the loudest of those that are not shifted."""
-    levels = np.array([one.level for one in cuts])
-    loudest = levels[laid[:, 0]].max(initial=-np.inf)
-    sounding: np.ndarray[tuple[int], np.dtype[np.bool_]] = levels >= max(FAINT, loudest - BELOW)
+    levels = np.array([one.level for one in windows])
+    loudest = levels[unshifted].max(initial=-np.inf)
+    sounding: NDArray[np.bool_] = levels >= max(FAINT, loudest - BELOW)
     return sounding

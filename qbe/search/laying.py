@@ -16,6 +16,7 @@ FILES = 1 << 12  # at a time
 POSITIONS = 1 << 18  # on a grid of hops, at a time
 COSINES = 1 << 22  # at a time
 ROWS = 1 << 14  # compared at a time
+LEAST_WEIGHT = 1e-9
 SPAN = 1 << 49  # samples, more than there are in a file and before it
 
 
@@ -42,7 +43,8 @@ class Layings:
 def compared(question: Question, layings: Layings) -> tuple[NDArray[np.float64], Numbers]:
     """The score of each way to lay a query, [L], and the rows that come under its slots, [L, Q].
 
-    The weighted mean of the cosines of what lies over each other; 0 where a window has no row under it.
+    The weighted mean of the cosines of what lies over each other; 0 where a window has no row under it, but for one
+    that leads the sound: that does not count there.
     """
     windows, store = question.windows, question.store
     at = windows.laid[:, layings.shifts].T
@@ -55,7 +57,9 @@ def compared(question: Question, layings: Layings) -> tuple[NDArray[np.float64],
         vectors = store.vectors(np.maximum(needed, 0))
         vectors[needed < 0] = 0
         cosines = np.einsum("lqd,lqd->lq", vectors[where.reshape(rows[some].shape)], windows.vectors[at[some]])
-        scores[some] = (cosines * windows.shifted_weights.T[layings.shifts[some]]).sum(1)
+        weights = windows.shifted_weights.T[layings.shifts[some]]
+        counting = (rows[some] >= 0) | ~windows.leads
+        scores[some] = (cosines * weights).sum(1) / np.maximum((weights * counting).sum(1), LEAST_WEIGHT)
     return scores, rows
 
 
@@ -85,7 +89,7 @@ def everywhere(question: Question, files: Numbers) -> Iterator[tuple[Layings, ND
     """
     windows, hop = question.windows, question.store.about.hop
     offsets = np.rint(windows.starts[windows.laid[:, 0]] / hop).astype(np.int64)
-    room = int(offsets.max())
+    room = int(offsets.max() - min(0, offsets.min()))
     for some in _in_parts(question, files, room):
         rows, first = question.store.rows_of(some)
         number = _of_each(first, len(rows))
@@ -114,8 +118,13 @@ def _added(question: Question, rows: Numbers, positions: Numbers, count: int, of
     """By shift and position where the query begins, its score, [O, count]; minus infinity where no row is under it."""
     windows = question.windows
     scores = np.full((windows.laid.shape[1], count), -np.inf)
-    for offset in offsets.tolist():
-        scores[:, positions[positions >= offset] - offset] = 0
+    weights = np.ones_like(scores)
+    for slot, offset in enumerate(offsets.tolist()):
+        under = positions[(positions >= offset) & (positions - offset < count)] - offset
+        scores[:, under] = 0
+        if windows.leads[slot]:
+            weights -= windows.shifted_weights[slot][:, None]
+            weights[:, under] += windows.shifted_weights[slot][:, None]
     step = max(1, COSINES // count)
     for first in range(0, len(windows.vectors), step):
         grid = np.zeros((min(step, len(windows.vectors) - first), count), np.float32)
@@ -123,6 +132,8 @@ def _added(question: Question, rows: Numbers, positions: Numbers, count: int, of
             some = slice(begin, begin + ROWS)
             grid[:, positions[some]] = question.store.cosines(windows.vectors[first : first + step], rows[some]).T
         for slot, shift in np.argwhere((windows.laid >= first) & (windows.laid < first + step)).tolist():
-            of_window = grid[windows.laid[slot, shift] - first, offsets[slot] :]
-            scores[shift, : len(of_window)] += windows.shifted_weights[slot, shift] * of_window
-    return scores
+            offset = int(offsets[slot])
+            of_window = grid[windows.laid[slot, shift] - first, max(0, offset) : count + min(0, offset)]
+            where = slice(max(0, -offset), max(0, -offset) + len(of_window))
+            scores[shift, where] += windows.shifted_weights[slot, shift] * of_window
+    return scores / np.maximum(weights, LEAST_WEIGHT)

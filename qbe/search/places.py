@@ -153,12 +153,7 @@ def _extents(question: Question, layings: Layings) -> tuple[Numbers, Numbers, ND
     """Where places begin and end, cut at the ends of their files; and whether they are places: no more than half of the
     query, or of a shorter file, lies beyond these."""
     files, number = np.unique(layings.files, return_inverse=True)
-    rows, first = question.store.rows_of(files)
-    if not len(rows):
-        return layings.starts, layings.starts, np.zeros(0, bool)
-    _, begins, lengths = question.store.places(rows).astype(np.int64).T
-    last = np.maximum.reduceat(begins + lengths, first)[number]
-    length = question.windows.length
+    last, length = question.store.ends(files)[number], question.windows.length
     starts, ends = np.maximum(layings.starts, 0), np.minimum(layings.starts + length, last)
     return starts, ends, (2 * (ends - starts) >= np.minimum(length, last)) & (ends >= starts)
 
@@ -170,7 +165,7 @@ def _placed(question: Question, layings: Layings, scores: NDArray[np.float64]) -
     starts, ends, _ = _extents(question, layings)
     _, rows = compared(question, layings)
     if not question.windows.length:
-        starts, lengths = question.store.places(rows[:, 0])[:, 1:].astype(np.int64).T
+        starts, lengths = question.store.places(rows[:, -1])[:, 1:].astype(np.int64).T
         ends = starts + lengths
     columns = (layings.files.tolist(), scores.tolist(), starts.tolist(), np.maximum(starts, ends).tolist(), rows)
     return [Place(*fields) for fields in zip(*columns, strict=True)]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from qbe.audio import reading
 from qbe.audio.identity import identified
 from qbe.encoder import Encoder, open_encoder
-from qbe.search.cutting import windows_of
+from qbe.search.cutting import cut_query
 from qbe.search.store import About
 from qbe.search.windows import Windows, loudness
 from qbe.streams.blocks import MAGIC, read_blocks
@@ -27,12 +27,14 @@ SMALLEST = 1e-6  # a vector that is shorter points nowhere
 
 @dataclass(frozen=True)
 class Query:
-    """path : the bytes of the name; windows : what it is compared by; files : that it came from
+    """path : the bytes of the name; files : that it came from
+    windows, line : what it is compared by with files, and with places in them
     part : where in them it lies, start and end in samples, if it is not the whole
     """
 
     path: bytes
     windows: Windows
+    line: Windows
     files: tuple[File, ...]
     part: tuple[int, int] | None = None
 
@@ -51,7 +53,8 @@ def blend(likes: Sequence[Query], unlikes: Sequence[Query], weight: float) -> Qu
         raise UsageError(f"--like and --unlike cancel each other out at --weight {weight:g}")
     name = b" - ".join([b" + ".join(query.path for query in likes), *(query.path for query in unlikes)])
     files = tuple(file for query in (*likes, *unlikes) for file in query.files)
-    return Query(name, Windows.of((vector / length).astype(np.float32)[None]), files)
+    windows = Windows.of((vector / length).astype(np.float32)[None])
+    return Query(name, windows, windows, files)
 
 
 def _centre(query: Query) -> NDArray[np.float64]:
@@ -110,16 +113,18 @@ class QueryReader:
 
     def _embedded(self, path: bytes, blocks: Iterable[Audio], start: float, duration: float | None) -> Query:
         hop = max(1, round(self.about.hop * self.expand))
-        segments, laid, length = windows_of(blocks, path, self.encoder.samples, hop)
-        if not segments:
+        cuts = cut_query(blocks, path, self.encoder.samples, hop)
+        if not cuts.windows:
             raise AudioError(f"{display(path)}: only silence: nothing to search for")
-        vectors = np.stack([one.vector for one in self.encoder.embeddings(segments)])
-        starts = np.rint(np.array([one.start for one in segments]) / self.expand).astype(np.int64)
-        length = round(length / self.expand)
-        weights = loudness(np.array([segments[at].level for at in laid[:, 0]]))
+        vectors = np.stack([one.vector for one in self.encoder.embeddings(cuts.windows)])
+        starts = np.rint(np.array([one.start for one in cuts.windows]) / self.expand).astype(np.int64)
+        levels, length = np.array([one.level for one in cuts.windows]), round(cuts.length / self.expand)
+        windows, line = (
+            Windows(vectors, starts, laid, loudness(levels[laid[:, 0]]), length).used for laid in (cuts.laid, cuts.line)
+        )
         begin = round(start * self.encoder.sample_rate)
         part = (begin, begin + length) if start or duration is not None else None
-        return Query(path, Windows(vectors, starts, laid, weights, length), _known(path), part)
+        return Query(path, windows, line, _known(path), part)
 
     def from_stream(self, file: BinaryIO, start: float = 0.0, duration: float | None = None) -> list[Query]:
         """The queries in audio, or in a stream of segments or embeddings (one a file), from a seekable file."""
@@ -141,7 +146,8 @@ class QueryReader:
         if not len(vectors):
             raise AudioError("standard input: an array without rows: nothing to search for")
         starts = self.about.hop * np.arange(len(vectors))
-        return Query(b"-", Windows.of(vectors, starts, length=int(starts[-1]) + 2 * self.about.hop), ())
+        windows = Windows.of(vectors, starts, length=int(starts[-1]) + 2 * self.about.hop)
+        return Query(b"-", windows, windows, ())
 
     def _blocks(self, file: BinaryIO) -> Iterator[Vector]:
         for block in read_blocks(file):
@@ -164,7 +170,8 @@ def _of_records(path: bytes, embeddings: list[Embedding]) -> Query:
     vectors, starts = np.stack([one.vector for one in embeddings]), np.array([one.start for one in embeddings])
     levels = np.array([one.level for one in embeddings], np.float32)  # None becomes NaN
     end = max(one.start + one.length for one in embeddings)
-    return Query(path, Windows.of(vectors, starts, levels, end), _known(path))
+    windows = Windows.of(vectors, starts, levels, end)
+    return Query(path, windows, windows, _known(path))
 
 
 def _known(path: bytes) -> tuple[File, ...]:

@@ -40,7 +40,7 @@ class Question:
     @property
     def apart(self) -> int:
         """Places that begin nearer to each other than this many samples are one."""
-        return max(self.windows.length, 2 * self.store.about.hop) // 2
+        return max(self.windows.length // 2, 2 * self.store.about.hop)
 
     def admitted(self, files: Numbers) -> NDArray[np.bool_]:
         """Which of them may answer, [n]."""

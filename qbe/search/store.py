@@ -117,7 +117,7 @@ class FileEntry(NamedTuple):
 
     number : in the store; path : its name, as it was given
     size : bytes, -1 where not known; mtime : when it last changed, ns since 1970
-    end : of its last segment, samples; segments : how many there are
+    end : of it, or where that is not known of its last segment, samples; segments : how many there are
     content : a checksum of its bytes, 0 where not known; failed : whether it could not be read
     by_ffmpeg : whether ffmpeg decoded it
     """
@@ -151,6 +151,10 @@ class Store(Protocol):
 
     def seen(self, vectors: Vector) -> Vector:
         """Unit vectors, float32 [n, D], as this store sees them: float32 [n, D], whose products are its cosines."""
+        ...
+
+    def distances(self, vectors: Vector) -> Vector:
+        """How far unit vectors, float32 [n, D], are from the middle that it sees from, [n]."""
         ...
 
     def given(self, seen: NDArray[np.floating[Any]]) -> Vector:
@@ -187,6 +191,10 @@ class Store(Protocol):
     def best_of_files(self, query: Vector, files: Numbers) -> tuple[Vector, Numbers]:
         """The best cosine of every file with each vector of a query [Q, D], float32 [F, Q], and the rows that have
         them: of equal ones the first."""
+        ...
+
+    def ends(self, files: Numbers) -> Numbers:
+        """Where they end, samples, [n]: the whole file, silence too, or where that is not known its last segment."""
         ...
 
     def admitted(self, files: Numbers, only: Filter) -> NDArray[np.bool_]:

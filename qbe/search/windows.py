@@ -1,7 +1,8 @@
 """What a query is compared by: windows of it, one slot after the other, each also a little earlier and later.
 
-Not all slots count alike. What is louder counts more, and what comes again in the query counts once for all its times:
-so neither a noise floor nor a long tail or pause outvotes the sound.
+Not all slots count alike. What is louder counts more, and what is farther from the middle of the library, that is from
+what all of it has in common; and what comes again in the query counts once for all its times. So neither a noise floor
+nor a long tail, a pause or a background outvotes the sound.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from qbe.streams.records import Numbers, Vector
 
 LOUDNESS = 0.25  # the weight of a slot goes with its amplitude to the power of this
+UNUSUALNESS = 2  # and its distance from the library's middle to the power of this
+LEAST_DISTANCE = 1e-6
 ALIKENESS = 4  # and is shared with slots like it, as their cosine with it to the power of this
 BLOCK = 1024  # vectors compared with all at a time
 LEAST = -2.0  # of a cosine: where there is none
@@ -55,11 +58,23 @@ class Windows:
         weights = loudness(np.full(len(vectors), np.nan) if levels is None else levels)
         return cls(vectors, begins, np.arange(len(vectors))[:, None], weights, end)
 
-    def seen(self, see: Callable[[Vector], Vector]) -> Windows:
-        """As a store sees them. What comes again in the sound counts once for all its times."""
-        vectors = see(self.vectors)
-        weights = self.weights / _repetitions(vectors[self.laid[:, 0]])
+    def seen(self, see: Callable[[Vector], Vector], distances: Callable[[Vector], Vector]) -> Windows:
+        """As a store sees them, and weighs them. see, distances : as `Store.seen` and `Store.distances`"""
+        vectors, unshifted = see(self.vectors), self.laid[:, 0]
+        far = np.maximum(distances(self.vectors[unshifted]).astype(np.float64), LEAST_DISTANCE)
+        weights = self.weights * far**UNUSUALNESS / _repetitions(vectors[unshifted])
         return replace(self, vectors=vectors, weights=weights / weights.sum())
+
+    @property
+    def used(self) -> Windows:
+        """Without the windows that stand in no slot."""
+        return self._part(slice(None))
+
+    @property
+    def leads(self) -> NDArray[np.bool_]:
+        """Which slots begin before the sound, [Q]: they count where there is a row under them."""
+        leads: NDArray[np.bool_] = self.starts[self.laid[:, 0]] < 0
+        return leads
 
     @property
     def centre(self) -> NDArray[np.float64]:

@@ -100,7 +100,8 @@ def unpack(fields: object) -> Record:
         if kind == "file":
             content, failed = _integer(known.get("content", 0)), bool(known.get("failed", False))
             state = _path(known["path"]), _whole(known["size"]), _integer(known["mtime"])
-            return File(*state, content, failed, bool(known.get("by_ffmpeg", False)))
+            by_ffmpeg, end = bool(known.get("by_ffmpeg", False)), _whole(known.get("end", 0))
+            return File(*state, content, failed, by_ffmpeg, end)
         place = (_path(known["path"]), _whole(known["start"]), _whole(known["length"]))
         if kind == "embedding":
             return Embedding(*place, _whole(known["sample_rate"]), _floats(known["vector"]), _level(known.get("level")))

@@ -94,6 +94,7 @@ class File:
     content : a checksum of its bytes (`qbe.audio.identity`); 0 where it is not known
     failed : whether it could not be read
     by_ffmpeg : whether it was decoded by ffmpeg
+    end : how long it is, samples at the header's rate; 0 where not known
     """
 
     path: bytes
@@ -102,6 +103,7 @@ class File:
     content: int = 0
     failed: bool = False
     by_ffmpeg: bool = False
+    end: int = 0
 
 
 @dataclass(frozen=True)

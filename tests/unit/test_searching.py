@@ -171,7 +171,7 @@ def test_files_are_found_when_the_parts_of_a_query_have_nothing_in_common(librar
 def test_scores_are_exact_whatever_the_budget(library: Library) -> None:
     for places in (True, False):
         query = clustered(4, seed=32)
-        exact = {(m.path, m.start): m.score for m in search(library, query, library.rows, places=segments)}
+        exact = {(m.path, m.start): m.score for m in search(library, query, library.rows, places=places)}
         for match in search(library, query, 10, places=places, budget=300):
             assert match.score == pytest.approx(exact[match.path, match.start], abs=1e-6)
 

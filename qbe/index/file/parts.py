@@ -18,10 +18,10 @@ N rows of F files, dimension D = H + R, T trees, and C cells in all:
     levels       float32 [N]       dBFS, NaN where not known
     file_rows    uint32 [N]        the rows of each file in their order, file by file
     file_first   uint64 [F + 1]    where each file begins in `file_rows`
-    files        int64 [F, 7]      the end of its last segment in samples; its size in bytes, -1 where not known; when
-                                   it last changed, in ns since 1970; where its name begins and ends in `paths`; a
-                                   checksum of its content, 0 where not known; 1 where it could not be read, 2 where
-                                   ffmpeg decoded it, 3 where both
+    files        int64 [F, 7]      where it ends, or its last segment, in samples; its size in bytes, -1 where not
+                                   known; when it last changed, in ns since 1970; where its name begins and ends in
+                                   `paths`; a checksum of its content, 0 where not known; 1 where it could not be read,
+                                   2 where ffmpeg decoded it, 3 where both
     paths        uint8             the names, one after the other
     removed      uint8 [F]         1 for a file that was removed or replaced; where there is one
 

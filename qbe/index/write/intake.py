@@ -84,6 +84,7 @@ class Intake:
             number = self._number(file.path)
             if self._size[number] == UNKNOWN:
                 self._size[number], self._mtime[number] = file.size, file.mtime
+                self._end[number] = max(self._end[number], file.end)
                 self._content[number], self._failed[number] = file.content, file.failed | file.by_ffmpeg << 1
 
     def _number(self, path: bytes) -> int:
