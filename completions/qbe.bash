@@ -25,7 +25,7 @@ _qbe() {
     local options='' valued=' ' arguments='' kind='' place=-1 k
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "bench clip deform dups embed eval index info map search segment tag train --help --version" -- "$current"))
+        COMPREPLY=($(compgen -W "bench browse clip deform dups embed eval index info map search segment tag train --help --version" -- "$current"))
         return
     fi
     case $command in
@@ -39,6 +39,17 @@ _qbe() {
                 --queries) kind='none' ;;
                 --seed) kind='none' ;;
                 --plot) kind='any' ;;
+                *) ;;
+            esac ;;
+        browse)
+            options='--segments --map --port --host --no-open --model -q --quiet --help'
+            valued=' --map --port --host --model '
+            arguments='idx'
+            case $before in
+                --map) kind='any' ;;
+                --port) kind='none' ;;
+                --host) kind='none' ;;
+                --model) kind='onnx' ;;
                 *) ;;
             esac ;;
         clip)

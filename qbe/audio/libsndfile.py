@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -112,16 +112,20 @@ class _Reader:
     def _note_fault(self, what: str) -> None:
         self.fault = AudioError(f"{self.name}: {what}")
 
-    def _given(self, blocks: Iterator[Audio], skip: int = 0) -> Iterator[Audio]:
-        """The blocks less `skip` frames at their beginning, up to the last frame that is wanted."""
+    def _given(self, blocks: Iterator[Audio], skip: int = 0) -> Generator[Audio, None, int]:
+        """The blocks less `skip` frames at their beginning, up to the last frame that is wanted. Returns how many came,
+        those that were skipped among them."""
+        came = 0
         for block in blocks:
+            came += len(block)
             kept = block[skip : skip + self.last - self.position]
             skip -= min(skip, len(block))
             if len(kept):
                 self.position += len(kept)
                 yield kept
             if self.position == self.last:
-                return
+                break
+        return came
 
     def _left(self) -> int:
         """How many bytes libsndfile has not looked at that may be sound."""
@@ -146,10 +150,10 @@ class _Reader:
                 if self._is_alike(sound) and skip and skip >= sound.frames:
                     passed += sound.frames + part.lost
                     continue
-                yield from self._given(self._alike(sound), skip)
+                came = yield from self._given(self._alike(sound), skip)
             if not number and self.position > ended > self.first and self._is_told():
                 self._warn(f"holds more than its header tells: {self.position / self.rate:.3f} s, all read")
-            passed = self.position
+            passed = self.position if came > skip else passed + part.lost + came
         self.frames = max(passed, self.frames) if self.frames < COUNTLESS else passed
 
     def _is_alike(self, sound: soundfile.SoundFile) -> bool:

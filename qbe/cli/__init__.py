@@ -13,14 +13,14 @@ from typing import Any, NoReturn
 import typer
 
 # In the order of the help.
-from qbe.cli import segment, deform, embed, index, search, clip, tag, dups, map, info, bench, train, eval  # isort: skip
+from qbe.cli import segment, deform, embed, index, search, clip, tag, dups, map, browse, info, bench, train, eval  # isort: skip
 from qbe.cli.app import app
 from qbe.cli.outputs import say
 from qbe.support.errors import AudioWarning, QbeError
 
 __all__ = [
-    "app", "bench", "clip", "deform", "dups", "embed", "eval", "index", "info", "main", "map", "search", "segment",
-    "tag", "train",
+    "app", "bench", "browse", "clip", "deform", "dups", "embed", "eval", "index", "info", "main", "map", "search",
+    "segment", "tag", "train",
 ]  # fmt: skip
 
 FAILED, INTERRUPTED, PIPE_CLOSED = 2, 130, 141

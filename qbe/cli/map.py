@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qbe.cli.app import Json, NullLines, Quiet, Verbose, command
-from qbe.cli.formats import Lines, fields
 from qbe.cli.outputs import Output
 from qbe.cli.progress import progress
 from qbe.cli.times import clock
@@ -55,6 +54,7 @@ def map(
     A table of path, start, length, x, y and level, or a picture of it. The axes mean nothing.
     """
     from qbe.maps.points import files_of, segments_of
+    from qbe.maps.table import written
     from qbe.stores import open_store
 
     is_picture = _is_picture(output, dimensions, as_json, null)
@@ -67,7 +67,7 @@ def map(
     if output and is_picture:
         _save(output, [_picture(output, points, where, colour)])
     elif output:
-        _save(output, Lines(fields, b"\0" if null else b"\n").written(_rows(points, where)))
+        _save(output, written(points, where, b"\0" if null else b"\n"))
     else:
         Output(as_json, null).write(_rows(points, where), library, _shown)
     return 0

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
 
 from qbe.maps.points import Points
 from qbe.support.bounded import read_whole
@@ -16,6 +20,14 @@ Table = dict[Place, tuple[float, ...]]  # where each lies
 def place(path: bytes, start: float, length: float) -> Place:
     """What two tables know a point by."""
     return path, f"{start:.4f}", f"{length:.4f}"
+
+
+def written(points: Points, where: NDArray[np.float64], end: bytes = b"\0") -> Iterator[bytes]:
+    """The lines of a table of points that lie at [n, d]. end : of each"""
+    columns = (column.tolist() for column in (points.starts, points.lengths, where, points.levels))
+    for path, start, length, coordinates, level in zip(points.paths, *columns, strict=True):
+        numbers = "\t".join(f"{number:.4f}" for number in (start, length, *coordinates, level))
+        yield path + b"\t" + numbers.encode() + end
 
 
 def read_table(name: str) -> Table:

@@ -93,9 +93,15 @@ def run(script: str, home: Path) -> int:
 
 @pytest.mark.parametrize("line", examples())
 def test_an_example_does_what_it_shows(home: Path, line: str) -> None:
-    script = for_a_test(line, home) if " train " in line else line
+    script = for_a_test(line, home) if " train " in line else served(line) if " browse " in line else line
     shutil.rmtree(home / "calls", ignore_errors=True)  # nothing is overwritten there
     assert run(script, home) == 0
+
+
+def served(script: str) -> str:
+    """Until the address is printed."""
+    waiting = "until [ -s address ]; do sleep 0.1; done; kill -TERM $!; wait $!; test $? = 143"
+    return f"rm -f address; {script} --no-open > address & {waiting}"
 
 
 def for_a_test(script: str, home: Path) -> str:

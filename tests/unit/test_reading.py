@@ -95,6 +95,15 @@ def test_a_part_that_is_not_there(tmp_path: Path) -> None:
         decode(path, start=3.0)
 
 
+@pytest.mark.parametrize(("name", "slack"), [("a.flac", 0.0), ("a.ogg", 0.0), ("a.aiff", 0.0), ("a.mp3", 0.1)])
+def test_a_part_beyond_the_end_is_told_where_that_is(tmp_path: Path, name: str, slack: float) -> None:
+    path = write_sound(tmp_path / name, noise(2.0))
+    with pytest.raises(AudioError) as error:
+        decode(path, start=3.0)
+    end = float(str(error.value).rpartition(" at ")[2].removesuffix(" s"))
+    assert end == pytest.approx(2.0, abs=slack + 1e-9)
+
+
 @pytest.mark.parametrize("seconds", [float("nan"), float("inf"), 1e308, -1.0])
 def test_a_part_that_is_no_part(tmp_path: Path, seconds: float) -> None:
     path = write_sound(tmp_path / "a.wav", noise(1.0))
