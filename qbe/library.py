@@ -18,7 +18,7 @@ from qbe.search.store import About, Effort, Fact, FileEntry, Filter, Match, Stor
 from qbe.search.windows import Windows
 from qbe.stores import open_store
 from qbe.streams.records import File
-from qbe.support.errors import LibraryError, UsageError, display
+from qbe.support.errors import AudioError, LibraryError, UsageError, display
 
 if TYPE_CHECKING:
     from qbe.search.duplicates import Duplicate
@@ -185,9 +185,11 @@ class Library:
         """What a sound, or a part of it (seconds), is searched for by."""
         if isinstance(sound, Embeddings):
             check_model(self.about, self.store.name, None, sound.model)
-            rate = self.about.sample_rate
-            starts, end = np.rint(sound.starts * rate).astype(np.int64), round(sound.ends.max() * rate)
-            windows = Windows.of(sound.vectors, starts, sound.levels, end)
+            if not len(sound):
+                raise AudioError("embeddings of no segments: nothing to search for")
+            first, rate = sound.starts.min(), self.about.sample_rate
+            starts = np.rint((sound.starts - first) * rate).astype(np.int64)
+            windows = Windows.of(sound.vectors, starts, sound.levels, round((sound.ends.max() - first) * rate))
             return Query(b"-", windows, windows, ())
         if isinstance(sound, np.ndarray):
             return self.reader.from_samples(sound, rate_of(sample_rate), start, duration)

@@ -166,11 +166,11 @@ class QueryReader:
 
 
 def _of_records(path: bytes, embeddings: list[Embedding]) -> Query:
-    """Of one sound, a slot for each."""
+    """Of one sound, a slot for each: it begins with the first."""
     vectors, starts = np.stack([one.vector for one in embeddings]), np.array([one.start for one in embeddings])
     levels = np.array([one.level for one in embeddings], np.float32)  # None becomes NaN
-    end = max(one.start + one.length for one in embeddings)
-    windows = Windows.of(vectors, starts, levels, end)
+    length = max(one.start + one.length for one in embeddings) - starts[0]
+    windows = Windows.of(vectors, starts - starts[0], levels, int(length))
     return Query(path, windows, windows, _known(path))
 
 
