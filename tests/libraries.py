@@ -10,7 +10,8 @@ from qbe.index.file.library import Library
 from qbe.index.store import FileStore
 from qbe.search import ranking
 from qbe.search.question import Question
-from qbe.search.store import EXACT, Effort, Filter, Match, Store, Written
+from qbe.search.rows import nearest_rows
+from qbe.search.store import EXACT, Effort, Filter, Match, Near, Store, Written
 from qbe.search.windows import Windows
 from qbe.stores import open_writer
 from qbe.streams.records import Embedding, File, Header, Vector
@@ -40,16 +41,21 @@ def search(
     query: Vector,
     k: int,
     *,
-    places: bool = False,
+    rows: bool = False,
     without: Sequence[bytes] = (),
     budget: int | None = None,
 ) -> list[Match]:
-    """The best answers to vectors that all count alike and have no order, so that places are as long as a segment.
+    """The best files for vectors that all count alike, without an order.
 
+    rows : the nearest rows of all files, for one vector, instead
     budget : how many rows to score; None: all, exactly
     """
     only, effort = Filter(without=tuple(without)), EXACT if budget is None else Effort(candidates=budget)
-    [found] = search_all(FileStore(library), [query], k, places=places, only=[only], effort=effort)
+    store = FileStore(library)
+    if rows:
+        [vector] = query
+        return row_matches(store, nearest_rows(store, vector, k, only=only, effort=effort))
+    [found] = search_all(store, [query], k, only=[only], effort=effort)
     return found
 
 
@@ -62,7 +68,7 @@ def search_all(
     only: Sequence[Filter] = (),
     effort: Effort = EXACT,
 ) -> list[list[Match]]:
-    """The same of any store, for several queries at once. only : of each query; none: all may answer"""
+    """The same of any store, for several queries at once; or places, as long as a segment. only : of each query"""
     filters = only or [Filter()] * len(queries)
     questions = [
         Question(store, Windows.of(store.seen(query)), k, filter)
@@ -70,6 +76,13 @@ def search_all(
     ]
     answers = ranking.search(questions, places=places, effort=effort)
     return [matches(store, found) for found in answers]
+
+
+def row_matches(store: Store, near: Near) -> list[Match]:
+    """With the names of their files."""
+    files, starts, lengths = store.places(near.rows).astype(np.int64).T
+    columns = (store.paths(files), near.scores.tolist(), starts.tolist(), (starts + lengths).tolist())
+    return [Match(*fields) for fields in zip(*columns, strict=True)]
 
 
 def matches(store: Store, found: Sequence[ranking.Place]) -> list[Match]:

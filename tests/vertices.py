@@ -43,15 +43,15 @@ def rows_at(hop: int, vertices: Sequence[int | None]) -> Rows:
 
 @st.composite
 def windows(draw: st.DrawFn) -> Windows:
-    """Of one slot or some, at one shift or some; some of the shifted windows are silence."""
+    """Of one slot or some, at one shift or some; the first may lead the sound; some of the shifted windows are silence."""
     weights = draw(st.sampled_from(WEIGHTS))
-    shifts = draw(st.sampled_from([1, 2, 4]))
+    shifts, leads = draw(st.sampled_from([1, 2, 4])), len(weights) > 1 and draw(st.booleans())
     heard = [[shift == 0 or draw(st.booleans()) for shift in range(shifts)] for _ in weights]
     number = iter(itertools.count())
     laid = np.array([[next(number) if hears else -1 for hears in slot] for slot in heard])
-    at = [slot * HOP - shift * HOP // 4 for slot, shift in zip(*np.nonzero(heard), strict=True)]
+    at = [(slot - leads) * HOP - shift * HOP // 4 for slot, shift in zip(*np.nonzero(heard), strict=True)]
     of = draw(st.lists(vertices, min_size=len(at), max_size=len(at)))
-    length = (len(weights) - 1) * HOP + draw(st.sampled_from([LENGTH, 120, 10]))
+    length = (len(weights) - 1 - leads) * HOP + draw(st.sampled_from([LENGTH, 120, 10]))
     return Windows(VERTICES[of], np.array(at, np.int64), laid, np.array(weights), length)
 
 
@@ -107,6 +107,10 @@ class LooseStore(DictStore):
             kept = order[may][:enough]
         return Near(kept, scores[kept])
 
+    def sounding(self) -> Numbers:
+        self.lists = None
+        return super().sounding()
+
     def reaching(self, query: Vector, least: float) -> Numbers:
         self.lists = None
         reaches = self.cosines(query, np.arange(self.rows)).max(1) >= least
@@ -137,28 +141,45 @@ def _has_place(question: Question, file: int, rows: Rows, may: Rows) -> bool:
     """Whether the query can lie beside what was asked for, with a window over the row nearest to it."""
     windows = range(len(question.windows.starts))
     ways = layings(question, [[max(may, key=lambda row: _cosine(question, of, row))] for of in windows])
-    return not _is_own(question, file) or any(score_of(question, file, rows, *way) is not None for way in ways)
+    return not _is_own(question, file) or any(is_place(question, file, rows, start) for start, _ in ways)
 
 
 def best_places(question: Question, files: Sequence[Rows]) -> list[Answer]:
-    """The definition: all ways to lay the query that put a window over a row, best first, those left out that are too
-    near to a better one."""
+    """The definition, for files of the library's hop: all ways to lay the query that put a slot over a row, best first,
+    those left out that are one with a better one."""
     ways = [
         (-score, file, start)
         for file, rows in enumerate(files)
         if _admitted(question, file)
-        for start, shift in layings(question, [rows] * len(question.windows.starts))
-        if (score := score_of(question, file, rows, start, shift)) is not None and score >= question.min_score
+        for start, shift in _everywhere(question, rows)
+        if is_place(question, file, rows, start)
+        if (score := score_of(question, rows, start, shift)) >= question.min_score
     ]
-    found: list[tuple[float, int, int]] = []
+    found: list[tuple[float, int, int, int]] = []
     for score, file, start in sorted(ways):
-        of_file = [other for _, taken, other in found if taken == file]
-        is_apart = all(abs(start - other) >= question.apart for other in of_file)
-        if is_apart and len(of_file) != question.per_file and len(found) < question.k:
-            found.append((score, file, start))
-    ends = [rows[-1][0] + LENGTH if rows else 0 for rows in files]
-    length = question.windows.length
-    return [(name_of(of), -score, max(0, start), min(start + length, ends[of])) for score, of, start in found]
+        place = _cut(question, files[file], start)
+        of_file = [(begin, end) for _, taken, begin, end in found if taken == file]
+        is_new = not any(_are_one(question, place, other) for other in of_file)
+        if is_new and len(of_file) != question.per_file and len(found) < question.k:
+            found.append((score, file, *place))
+    return [(name_of(file), -score, start, end) for score, file, start, end in found]
+
+
+def _everywhere(question: Question, rows: Rows) -> set[tuple[int, int]]:
+    windows = question.windows
+    slots, shifts = windows.starts[windows.laid[:, 0]].tolist(), windows.shifts.tolist()
+    return {(at - slot - later, shift) for at, _ in rows for slot in slots for shift, later in enumerate(shifts)}
+
+
+def _are_one(question: Question, one: tuple[int, int], other: tuple[int, int]) -> bool:
+    overlap = min(one[1], other[1]) - max(one[0], other[0])
+    shorter = min(one[1] - one[0], other[1] - other[0])
+    return abs(one[0] - other[0]) < question.apart or 2 * overlap > shorter
+
+
+def _cut(question: Question, rows: Rows, start: int) -> tuple[int, int]:
+    """Where the query begins and ends in a file."""
+    return max(start, 0), min(start + question.windows.length, rows[-1][0] + LENGTH)
 
 
 def layings(question: Question, over: Sequence[Rows]) -> set[tuple[int, int]]:
@@ -173,24 +194,33 @@ def layings(question: Question, over: Sequence[Rows]) -> set[tuple[int, int]]:
     }
 
 
-def score_of(question: Question, file: int, rows: Rows, start: int, shift: int) -> float | None:
-    """The weighted mean of the cosines of what lies over each other, 0 where nothing is under a window; None where that
-    is no place."""
-    windows, end = question.windows, rows[-1][0] + LENGTH
-    inside = min(start + windows.length, end) - max(start, 0)
-    if 2 * inside < min(windows.length, end):
-        return None
-    if _is_own(question, file) and (
-        _touches(question, start, windows.length) or abs(start - (question.part or (0, 0))[0]) < question.apart
-    ):
-        return None
-    total, weights = 0.0, [w if slot[shift] >= 0 else 0 for w, slot in zip(windows.weights, windows.laid, strict=True)]
-    for weight, window in zip(weights, windows.laid[:, shift].tolist(), strict=True):
+def is_place(question: Question, file: int, rows: Rows, start: int) -> bool:
+    """Whether half of the query, or of a shorter file, lies in the file, and not where what was asked for does."""
+    begin, end = _cut(question, rows, start)
+    length = min(question.windows.length, rows[-1][0] + LENGTH)
+    is_inside = begin <= end and 2 * (end - begin) >= length
+    touches = _touches(question, start, question.windows.length)
+    near = abs(start - (question.part or (0, 0))[0]) < question.apart
+    return is_inside and not (_is_own(question, file) and (touches or near))
+
+
+def score_of(question: Question, rows: Rows, start: int, shift: int) -> float:
+    """The weighted mean of the cosines of what lies over each other: 0 where no row is under a window, but for one that
+    begins before the sound, which does not count there."""
+    windows = question.windows
+    counted, total, weights = (
+        1.0,
+        0.0,
+        [w if slot[shift] >= 0 else 0 for w, slot in zip(windows.weights, windows.laid, strict=True)],
+    )
+    for weight, window, slot in zip(weights, windows.laid[:, shift].tolist(), windows.laid[:, 0], strict=True):
         at = start + int(windows.starts[window])
         away, _, under = min((abs(row[0] - at), row[0], row) for row in rows)
         if weight and away <= HOP // 2:
             total += weight / sum(weights) * _cosine(question, window, under)
-    return total
+        elif weight and windows.starts[slot] < 0:
+            counted -= weight / sum(weights)
+    return total / max(counted, 1e-9)
 
 
 def _cosine(question: Question, window: int, row: tuple[int, int]) -> float:

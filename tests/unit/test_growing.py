@@ -75,12 +75,13 @@ def check(library: Library, held: Sounds) -> None:
         matches = search(library, query, 10)
         assert [m.score for m in matches] == pytest.approx(sorted(best.values(), reverse=True)[:10], abs=2e-3)
         assert all(m.score == pytest.approx(best[m.path], abs=2e-3) for m in matches)
-        places = search(library, query, 10, places=True)
-        scores = np.concatenate([np.zeros(0), *(cosines(library, query, v).mean(0) for v in held.values())])
-        assert [m.score for m in places] == pytest.approx(np.sort(scores)[::-1][:10].tolist(), abs=2e-3)
-        for match in [*places, *search(library, query, 10, places=True, budget=400)]:
-            own = cosines(library, query, held[match.path][[match.start // HOP]])
-            assert match.score == pytest.approx(float(own.mean()), abs=2e-3)
+        one = query[:1]
+        nearest = search(library, one, 10, rows=True)
+        scores = np.concatenate([np.zeros(0), *(cosines(library, one, v)[0] for v in held.values())])
+        assert [m.score for m in nearest] == pytest.approx(np.sort(scores)[::-1][:10].tolist(), abs=2e-3)
+        for match in [*nearest, *search(library, one, 10, rows=True, budget=400)]:
+            own = cosines(library, one, held[match.path][[match.start // HOP]])
+            assert match.score == pytest.approx(float(own[0, 0]), abs=2e-3)
 
 
 @pytest.fixture(scope="module", params=[1, 3])
@@ -242,8 +243,8 @@ def found(library: Library, queries: Vector, budget: int) -> float:
     """The share of the ten best segments that a budget finds; those as good as the tenth count."""
     hits = 0
     for query in queries[:, None]:
-        worst = search(library, query, 10, places=True)[-1].score
-        near: list[Match] = search(library, query, 10, places=True, budget=budget)
+        worst = search(library, query, 10, rows=True)[-1].score
+        near: list[Match] = search(library, query, 10, rows=True, budget=budget)
         hits += sum(match.score >= worst - 1e-6 for match in near)
     return hits / 10 / len(queries)
 

@@ -190,30 +190,30 @@ def test_files_are_ranked_by_definition(tmp_path: Path, segments_in_query: int) 
         assert (match.start, match.end) == (8192 * best, 8192 * best + 16_384)
 
 
-def test_places_are_ranked_by_definition(tmp_path: Path) -> None:
+def test_rows_are_ranked_by_definition(tmp_path: Path) -> None:
     sounds = random_sounds(3)
     library = build(tmp_path / "a.idx", sounds)
-    query = unit(np.random.default_rng(9), 2)
+    query = unit(np.random.default_rng(9), 1)
     expected = sorted(
         (
             (float(best), path, 8192 * k)
             for path, vectors in sounds.items()
-            for k, best in enumerate(cosines(library, query, vectors).mean(0))
+            for k, best in enumerate(cosines(library, query, vectors)[0])
         ),
         reverse=True,
     )
-    matches = search(library, query, 10, places=True)
+    matches = search(library, query, 10, rows=True)
     assert [(match.path, match.start) for match in matches] == [(path, start) for _, path, start in expected[:10]]
     np.testing.assert_allclose([match.score for match in matches], [score for score, _, _ in expected[:10]], atol=1e-6)
 
 
-@pytest.mark.parametrize("places", [False, True])
-def test_skipped_files_make_room(tmp_path: Path, places: bool) -> None:
+@pytest.mark.parametrize("rows", [False, True])
+def test_skipped_files_make_room(tmp_path: Path, rows: bool) -> None:
     sounds = random_sounds(3)
     library = build(tmp_path / "a.idx", sounds)
     query = sounds[b"4.wav"][:1]
-    assert search(library, query, 1, places=places)[0].path == b"4.wav"
-    matches = search(library, query, 5, places=places, without=[b"4.wav"])
+    assert search(library, query, 1, rows=rows)[0].path == b"4.wav"
+    matches = search(library, query, 5, rows=rows, without=[b"4.wav"])
     assert len(matches) == 5
     assert b"4.wav" not in {match.path for match in matches}
 

@@ -17,6 +17,7 @@ from vertices import (
     Rows,
     best_places,
     filters,
+    is_place,
     layings,
     libraries,
     mixed,
@@ -29,8 +30,9 @@ from vertices import (
     windows,
 )
 
-from qbe.search import places
-from qbe.search.places import Layings, Place, all_places, best_in_files, compared, near_places
+from qbe.search import laying, places
+from qbe.search.laying import Layings, compared
+from qbe.search.places import Place, all_places, best_in_files, near_places
 from qbe.search.question import Question
 from qbe.search.store import Filter
 from qbe.search.windows import Windows
@@ -40,8 +42,16 @@ from qbe.search.windows import Windows
 def _small_numbers() -> Iterator[None]:
     """So that the small libraries here are compared in many steps."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"LISTED": 3, "LISTED_PER_RESULT": 1, "COMPARED": 8, "SEEDS": 2, "WIDENED": 1}.items():
-            patch.setattr(places, name, value)
+        for module, name, value in (
+            (places, "LISTED", 3),
+            (places, "LISTED_PER_RESULT", 1),
+            (places, "COMPARED", 8),
+            (laying, "COMPARED", 8),
+            (laying, "FILES", 3),
+            (laying, "POSITIONS", 9),
+            (laying, "ROWS", 2),
+        ):
+            patch.setattr(module, name, value)
         yield
 
 
@@ -92,10 +102,8 @@ def test_a_way_to_lay_a_query_scores_by_the_definition(
     shifts = [data.draw(st.integers(0, windows.laid.shape[1] - 1)) for _ in some]
     scores, rows = compared(question, Layings(*map(np.array, (some, starts, shifts))))
     assert rows.shape == (len(some), len(windows.laid))
-    plain = Question(question.store, windows, 5)
-    for file, start, shift, score in zip(some, starts, shifts, scores.tolist(), strict=True):
-        expected = score_of(plain, file, files[file], start, shift)
-        assert score == (-np.inf if expected is None else expected)
+    expected = [score_of(question, files[file], *way) for file, *way in zip(some, starts, shifts, strict=True)]
+    assert scores == pytest.approx(expected)
 
 
 @settings(deadline=None)
@@ -110,9 +118,7 @@ def test_near_places_are_some_of_the_ways_with_their_scores(
     for number, place in enumerate(found):
         assert question.others.admits(own_of(place.file))
         ways = layings(question, [files[place.file]] * len(windows.starts))
-        scores = [
-            score_of(question, place.file, files[place.file], *way) for way in ways if max(0, way[0]) == place.start
-        ]
+        scores = [score_of(question, files[place.file], *way) for way in ways if max(0, way[0]) == place.start]
         assert place.score in scores
         assert not any(
             place.file == better.file
@@ -151,8 +157,9 @@ def test_the_best_place_in_a_file_is_the_best_that_puts_a_window_over_its_neares
             if w >= 0
             for start in [of_windows[w]]
         ]
-        scores = [score_of(question, place.file, files[place.file], *way) for way in ways]
-        assert place.score == max(-np.inf if score is None else score for score in scores)
+        rows = files[place.file]
+        good = [way for way in ways if is_place(question, place.file, rows, way[0])]
+        assert place.score == max((score_of(question, rows, *way) for way in good), default=-np.inf)
         assert place.start in {max(0, start) for start, _ in ways}
 
 
@@ -179,10 +186,11 @@ def test_what_was_left_out_of_a_file_counts_as_nothing() -> None:
 
 def test_a_query_may_hang_over_the_ends_of_a_file_by_half_of_it() -> None:
     question = Question(LooseStore([rows_at(HOP, [0] * 5)]), alike(0, 0, 0, 0, 0), 9)
-    starts = np.array([-400, -300, -100, 0, 100, 300, 400])
-    scores, _ = compared(question, Layings(np.zeros_like(starts), starts, np.zeros_like(starts)))
-    assert scores == pytest.approx([-np.inf, 0.4, 0.8, 1, 0.8, 0.4, -np.inf])
-    assert {place.start for place in all_places(question)} == {0, 300}
+    found = [(place.score, place.start, place.end) for place in all_places(question)]
+    assert found == [(pytest.approx(1.0), 0, 600)]  # what hangs over by half is one with the whole
+    apart = Question(LooseStore([rows_at(HOP, [2, 2, 0, 8, 5, 3])]), alike(5, 3, 9, 9), 1)
+    [place] = all_places(apart)
+    assert (place.score, place.start, place.end) == (0.5, 4 * HOP, 7 * HOP)
 
 
 def test_a_query_longer_than_a_file_finds_it_whole() -> None:
@@ -191,13 +199,13 @@ def test_a_query_longer_than_a_file_finds_it_whole() -> None:
 
 
 def test_a_query_without_order_answers_with_single_rows() -> None:
-    files = [rows_at(HOP, [0, 0, 8]), rows_at(HOP, [8])]
+    files = [rows_at(HOP, [0, None, 0, None, 8]), rows_at(HOP, [8])]
     both = Windows.of(VERTICES[[0, 8]])
     found = all_places(Question(LooseStore(files), both, 9))
     assert [(place.file, place.start, place.end) for place in found] == [
         (0, 0, LENGTH),
-        (0, HOP, HOP + LENGTH),
         (0, 2 * HOP, 2 * HOP + LENGTH),
+        (0, 4 * HOP, 4 * HOP + LENGTH),
         (1, 0, LENGTH),
     ]
     assert [place.score for place in found] == [0.75] * 4

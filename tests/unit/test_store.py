@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from qbe.search import ranking
 from qbe.search.question import Question
+from qbe.search.rows import nearest_rows
 from qbe.search.store import EXACT, About, Effort, Filter, Match, Store, Writer
 from qbe.search.windows import Windows
 from qbe.stores import open_store, open_writer
@@ -286,23 +287,55 @@ def test_which_files_may_answer(filled: Filled, tmp_path: Path, monkeypatch: pyt
         assert filled.store.admitted(files[::-1], only).tolist() == filled.store.admitted(files, only).tolist()[::-1]
 
 
-@pytest.mark.parametrize("places", [False, True])
 @pytest.mark.parametrize("only", [Filter(), Filter(inside=(b"field",)), Filter(without=(b"field/1.wav",))])
-def test_exact_search_answers_by_the_definition(filled: Filled, places: bool, only: Filter) -> None:
+def test_exact_search_answers_by_the_definition(filled: Filled, only: Filter) -> None:
     query = QUERIES[1]
     admitted = [path for path in filled.sounds if only.admits(File(path, -1, 0))]
     of_files = {path: filled.seen(path) @ filled.store.seen(query).T for path in admitted}
-    if places:
-        scores = np.concatenate([cosines.mean(1) for cosines in of_files.values()])
-    else:
-        scores = np.array([cosines.max(0).mean() for cosines in of_files.values()])
-    matches = search(filled.store, query, 10, places=places, only=only)
-    assert [match.score for match in matches] == pytest.approx(np.sort(scores)[::-1][:10].tolist(), abs=CLOSE)
+    scores = np.sort([cosines.max(0).mean() for cosines in of_files.values()])[::-1]
+    matches = search(filled.store, query, 10, only=only)
+    assert [match.score for match in matches] == pytest.approx(scores[:10].tolist(), abs=CLOSE)
     for match in matches:
-        cosines = of_files[match.path]
-        own = cosines[match.start // HOP].mean() if places else cosines.max(0).mean()
-        assert match.score == pytest.approx(own, abs=CLOSE)
+        assert match.score == pytest.approx(of_files[match.path].max(0).mean(), abs=CLOSE)
         assert match.end == match.start + LENGTH
+    near = nearest_rows(filled.store, query[0], 10, only=only)
+    cosines = np.sort(np.concatenate([of_file[:, 0] for of_file in of_files.values()]))[::-1]
+    np.testing.assert_allclose(near.scores, cosines[:10], atol=CLOSE)
+    found = filled.cosines(filled.store.seen(query[:1]))[filled.numbers(near.rows)]
+    np.testing.assert_allclose(near.scores, found[:, 0], atol=CLOSE)
+
+
+def test_exact_places_answer_by_the_definition(filled: Filled) -> None:
+    """Each vector laid on every row in turn: of what is nearer than two hops the best counts."""
+    query = QUERIES[0]
+    matches = search(filled.store, query, 10, places=True)
+    expected: list[tuple[float, bytes, int]] = []
+    rows = [
+        (float(score), path, k)
+        for path in filled.sounds
+        for k, [score] in enumerate(filled.seen(path) @ filled.store.seen(query).T)
+    ]
+    for score, path, k in sorted(rows, reverse=True):
+        if all(path != other or abs(k - at) >= 2 for _, other, at in expected):
+            expected.append((score, path, k))
+    assert [match.score for match in matches] == pytest.approx([score for score, _, _ in expected[:10]], abs=CLOSE)
+    for match in matches:
+        [score] = filled.seen(match.path)[match.start // HOP] @ filled.store.seen(query).T
+        assert match.score == pytest.approx(float(score), abs=CLOSE)
+
+
+def test_where_files_end_and_which_have_rows(filled: Filled) -> None:
+    entries = list(filled.store.files())
+    files = np.array([entry.number for entry in entries])
+    assert filled.store.ends(files).tolist() == [entry.end for entry in entries]
+    assert sorted(filled.store.sounding().tolist()) == sorted(entry.number for entry in entries if entry.segments)
+
+
+def test_distances_are_from_the_middle_that_it_sees_from(filled: Filled) -> None:
+    vectors = QUERIES[1].astype(np.float64)
+    far, seen = filled.store.distances(QUERIES[1]).astype(np.float64), filled.store.seen(QUERIES[1]).astype(np.float64)
+    middles = vectors - far[:, None] * seen
+    np.testing.assert_allclose(middles, np.broadcast_to(middles[0], middles.shape), atol=1e-5)
 
 
 def test_a_copy_answers_from_its_beginning_to_its_end(filled: Filled) -> None:
