@@ -43,7 +43,7 @@ def rows_at(hop: int, vertices: Sequence[int | None]) -> Rows:
 
 @st.composite
 def windows(draw: st.DrawFn) -> Windows:
-    """Of one slot or some, at one shift or some; the first may lead the sound; some of the shifted windows are silence."""
+    """Of slots of which the first may lead the sound, at one shift or some; some shifted windows are silence."""
     weights = draw(st.sampled_from(WEIGHTS))
     shifts, leads = draw(st.sampled_from([1, 2, 4])), len(weights) > 1 and draw(st.booleans())
     heard = [[shift == 0 or draw(st.booleans()) for shift in range(shifts)] for _ in weights]

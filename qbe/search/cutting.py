@@ -78,8 +78,8 @@ def _beginning(blocks: Iterator[Audio], samples: int) -> tuple[Audio, Iterator[A
 
 def _window(audio: Audio, path: bytes, begin: int, window: int) -> Segment:
     """Silence is before the sound, and after it."""
-    lead = max(0, -begin)
-    heard = audio[max(0, begin) : begin + window]
+    lead = min(window, max(0, -begin))
+    heard = audio[max(0, begin) : max(0, begin + window)]
     padded = np.zeros(window, np.float32)
     padded[lead : lead + len(heard)] = heard
     return Segment(path, begin, lead + len(heard), padded)

@@ -89,13 +89,14 @@ def everywhere(question: Question, files: Numbers) -> Iterator[tuple[Layings, ND
     """
     windows, hop = question.windows, question.store.about.hop
     offsets = np.rint(windows.starts[windows.laid[:, 0]] / hop).astype(np.int64)
-    room = int(offsets.max() - min(0, offsets.min()))
+    before = int(offsets.max())  # a file's first row the query may begin, and after its last, where a slot leads
+    room = before - min(0, int(offsets.min()))
     for some in _in_parts(question, files, room):
         rows, first = question.store.rows_of(some)
         number = _of_each(first, len(rows))
         on_grid = np.rint(question.store.places(rows)[:, 1] / hop).astype(np.int64)
         last = np.maximum.reduceat(on_grid, first)
-        begin = room + np.cumsum(np.append(0, last[:-1] + 1 + room))  # of each file
+        begin = before + np.cumsum(np.append(0, last[:-1] + 1 + room))  # of each file
         scores = _added(question, rows, begin[number] + on_grid, int(begin[-1] + last[-1] + 1 + room), offsets)
         lengths = last + 1 + room
         file = np.repeat(np.arange(len(some)), lengths)

@@ -308,19 +308,16 @@ def test_exact_search_answers_by_the_definition(filled: Filled, only: Filter) ->
 def test_exact_places_answer_by_the_definition(filled: Filled) -> None:
     """Each vector laid on every row in turn: of what is nearer than two hops the best counts."""
     query = QUERIES[0]
+    seen = filled.store.seen(query).T
     matches = search(filled.store, query, 10, places=True)
     expected: list[tuple[float, bytes, int]] = []
-    rows = [
-        (float(score), path, k)
-        for path in filled.sounds
-        for k, [score] in enumerate(filled.seen(path) @ filled.store.seen(query).T)
-    ]
+    rows = [(float(of), path, k) for path in filled.sounds for k, [of] in enumerate(filled.seen(path) @ seen)]
     for score, path, k in sorted(rows, reverse=True):
         if all(path != other or abs(k - at) >= 2 for _, other, at in expected):
             expected.append((score, path, k))
     assert [match.score for match in matches] == pytest.approx([score for score, _, _ in expected[:10]], abs=CLOSE)
     for match in matches:
-        [score] = filled.seen(match.path)[match.start // HOP] @ filled.store.seen(query).T
+        [score] = filled.seen(match.path)[match.start // HOP] @ seen
         assert match.score == pytest.approx(float(score), abs=CLOSE)
 
 
