@@ -90,8 +90,8 @@ def _question(store: Store, query: Query, wanted: Wanted) -> Question:
 def _unique(question: Question, answered: list[Place], wanted: Wanted, effort: Effort) -> list[Place]:
     """Without those that are near-identical to an earlier one that stays; as many more are asked for as that takes."""
     while True:
-        best = _each_once(question, answered)[: question.k if wanted.k else None]
-        if len(best) >= wanted.k or len(answered) < question.k:
+        best = _each_once(question, answered)[: wanted.k or None]
+        if not wanted.k or len(best) == wanted.k or len(answered) < question.k:
             return best
         question = replace(question, k=question.k * WIDENED)
         [answered] = search([question], places=wanted.places, effort=effort)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,14 +44,20 @@ def search(questions: Sequence[Question], *, places: bool = False, effort: Effor
     store = questions[0].store
     left, candidates = list(range(len(questions))), store.candidates(effort)
     near, everywhere = (near_places, all_places) if places else (near_files, all_files)
+    any_score = [
+        replace(question, min_score=-1.0) for question in questions
+    ]  # what is worse is no reason for more rows
     while left and candidates is not None and candidates < store.rows:
-        for number, answers in zip(left, near([questions[number] for number in left], candidates), strict=True):
+        for number, answers in zip(left, near([any_score[number] for number in left], candidates), strict=True):
             found[number] = answers
         left = [number for number in left if len(found[number]) < questions[number].k]
         candidates *= WIDENED
     for number in left:
         found[number] = everywhere(questions[number])
-    return found
+    return [
+        [answer for answer in answers if answer.score >= question.min_score]
+        for question, answers in zip(questions, found, strict=True)
+    ]
 
 
 def near_files(questions: Sequence[Question], candidates: int) -> Iterator[list[Place]]:
