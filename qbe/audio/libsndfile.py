@@ -22,6 +22,7 @@ SHORTFALL_SECONDS = 0.5  # MP3 and Vorbis files may promise a little more than t
 SIZE_CLAIM = re.compile(r"\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")
 PIPED = 1 << 31  # programs write a multiple of this into a header that goes down a pipe, or
 PIPED_LESS = 1 << 16  # up to as much less
+FRAME = 1152  # samples of an MP3's
 COUNTLESS = 1 << 60  # frames; libsndfile's number of those that it cannot know is beyond
 LEFT = 4096  # bytes that may be left without a word
 
@@ -170,6 +171,11 @@ class _Reader:
         """Whether the header tells how long the sound is: in MP3 it need not."""
         return self.promised < COUNTLESS and (self.format != "MP3" or mpeg.promised(self.file) is not None)
 
+    def _tell_junk(self) -> None:
+        """Of an MP3 that lacks frames: what libmpg123 has passed over by itself."""
+        if junk := sum(stretch.junk for stretch in mpeg.stretches(self.file)):
+            self._warn(f"{junk} bytes are no {self.format}: passed over")
+
     def _warn(self, what: str) -> None:
         warnings.warn(f"{self.name}: {what}", AudioWarning, stacklevel=2)
 
@@ -185,6 +191,8 @@ class _Reader:
         last = min(self.last, self.promised)
         if self.position < last - SHORTFALL_SECONDS * self.rate and self._is_told():
             raise AudioError(f"{at} of {last / self.rate:.3f} s; truncated?")
+        if self.position < last - FRAME and self.format == "MP3":
+            self._tell_junk()
         if self.position < self.last and self.format == "OGG" and ogg.is_cut(self.file):
             raise AudioError(f"{at} in the middle of a page; truncated?")
         if left >= LEFT and self.position < self.last and self.format not in PARTS:

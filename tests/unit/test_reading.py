@@ -11,10 +11,9 @@ import pytest
 import soundfile
 from conftest import noise, tone, write_sound
 
-from qbe.audio.finding import find_audio
 from qbe.audio.reading import read_blocks
 from qbe.streams.records import Audio
-from qbe.support.errors import AudioError, QbeError, raise_error
+from qbe.support.errors import AudioError
 
 
 def decode(path: Path, rate: int = 16_000, **part: float) -> Audio:
@@ -189,30 +188,6 @@ def test_odd_rates_are_refused(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.wav", noise(0.1), 3)
     with pytest.raises(AudioError, match="sample rate 3 Hz"):
         decode(path)
-
-
-def test_folders_are_walked_by_name_for_known_endings(tmp_path: Path) -> None:
-    for name in ("b/2.WAV", "b/1.flac", "a.ogg", "notes.txt", "c/deep/x.mp3"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    odd = os.fsencode(tmp_path) + b"/caf\xe9\n.wav"
-    Path(os.fsdecode(odd)).touch()
-    found = [os.path.relpath(path, os.fsencode(tmp_path)) for path in find_audio([os.fsencode(tmp_path)], raise_error)]
-    assert found == [b"a.ogg", b"caf\xe9\n.wav", b"b/1.flac", b"b/2.WAV", b"c/deep/x.mp3"]
-
-
-def test_a_named_file_is_taken_whatever_its_ending(tmp_path: Path) -> None:
-    path = tmp_path / "sound"
-    path.touch()
-    assert list(find_audio([os.fsencode(path)], raise_error)) == [os.fsencode(path)]
-
-
-def test_missing_names_are_reported_and_the_rest_is_found(tmp_path: Path) -> None:
-    (tmp_path / "a.wav").touch()
-    errors: list[QbeError] = []
-    assert len(list(find_audio([b"/no/such", os.fsencode(tmp_path)], errors.append))) == 1
-    assert [str(error) for error in errors] == ["/no/such: no such file or folder"]
 
 
 def test_every_demo_sound_decodes_to_its_length(library_sounds: list[Path]) -> None:
