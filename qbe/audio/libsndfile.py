@@ -183,7 +183,7 @@ class _Reader:
         """AudioError where less was read than there should be."""
         if self.fault:
             raise self.fault
-        if self.position == self.first:
+        if self.position == self.first < self.last:
             end = self.frames / self.rate
             what = f"start {self.start:g} s lies beyond the end at {end:.3f} s" if self.first else "holds no samples"
             raise AudioError(f"{self.name}: {what}")
