@@ -81,15 +81,19 @@ class _Reader:
         self.last = COUNTLESS if duration is None else self.position + round(duration * self.rate)
         self.fault: AudioError | None = None
 
+    @property
+    def _is_there(self) -> bool:
+        """Whether the first frame is one that the header tells of."""
+        return self.first < self.frames < COUNTLESS or not self.first
+
     def blocks(self) -> Iterator[Audio]:
         """Float32 [n, channels]; in the end AudioError where something is missing."""
-        is_there = self.first < self.frames < COUNTLESS or not self.first
         with self.sound as sound:
-            if is_there:
+            if self._is_there:
                 if self.first:
                     sound.seek(self.first)
                 yield from self._given(self._decoded(sound))
-            left = self._left() if is_there else LEFT
+            left = self._left() if self._is_there else LEFT
         if self.position == self.frames:  # what is behind it is no fault of its own
             self.fault = None
         if left and self.position < self.last:
@@ -152,7 +156,7 @@ class _Reader:
                     passed += sound.frames + part.lost
                     continue
                 came = yield from self._given(self._alike(sound), skip)
-            if not number and self.position > ended > self.first and self._is_told():
+            if not number and self.position > ended and self._is_there and self._is_told():
                 self._warn(f"holds more than its header tells: {self.position / self.rate:.3f} s, all read")
             passed = self.position if came > skip else passed + part.lost + came
         self.frames = max(passed, self.frames) if self.frames < COUNTLESS else passed
