@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import noise, tone, write_sound
+from conftest import loaded, noise, tone, write_sound
 
 from qbe.audio.reading import read_blocks
 from qbe.streams.records import Audio
@@ -188,6 +188,19 @@ def test_odd_rates_are_refused(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.wav", noise(0.1), 3)
     with pytest.raises(AudioError, match="sample rate 3 Hz"):
         decode(path)
+
+
+def test_changed_files_are_read_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small form of tests/bench/fuzz_decoding.py, with the formats that can be written without other programs."""
+    monkeypatch.setenv("QBE_FFMPEG", "")
+    bench = loaded("tests/bench/fuzz_decoding.py")
+    seeds = bench.write_seeds(
+        tmp_path, [name for name in bench.LIBSNDFILES if name.startswith(("plain", "sound.a", "sound.f"))]
+    )
+    counts, peak, faults = bench.fuzz(seeds, tmp_path, 300, seed=1)
+    assert (counts.total(), faults) == (300, [])
+    assert peak < bench.MEMORY
+    assert sum(n for what, n in counts.items() if what.endswith(": read")) > 50
 
 
 def test_every_demo_sound_decodes_to_its_length(library_sounds: list[Path]) -> None:
