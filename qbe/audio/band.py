@@ -13,11 +13,13 @@ from qbe.support.errors import AudioError, AudioWarning
 
 LOWEST, HIGHEST = 50.0, 7600.0  # Hz
 NOTHING = 1e-6  # share of the power in the band, under which there is nothing: -60 dB
-LOW_SECONDS = 0.025  # means over so long leave what lies under LOWEST
-LOW_MEANS = 10  # in a row, in which together the share is LOW_SHARE of the power or more: then it is taken away
-LOW_SHARE = 0.03
-CUTOFF = 35.0  # Hz of the filter: 20 Hz are 70 dB down, LOWEST is as it was
-FILTER_SECONDS = 0.18
+MEANS_RATE = 400.0  # Hz, of the means by which it is told what lies below the band
+LOW_MEANS = 10  # means of so many leave what lies under LOWEST
+LOW_PIECES = 10  # of those in a row
+LOW_SHARE = 0.03  # of the power in them that is low, from which on it is taken away
+CUTOFF = 35.0  # Hz of the filter: 20 Hz are far down, LOWEST is as it was
+MEANS_HALF = 36  # means to both sides that it takes
+SLOWEST = 1000.0  # Hz; a sound of a lower rate is left as it is
 EDGE_SECONDS = 0.005  # by which it is told where a sound begins
 
 
@@ -62,50 +64,58 @@ class _Meter:
 def high_passed(blocks: Iterator[Audio], rate: float) -> Iterator[Audio]:
     """The blocks, those in which much lies below the band without that. What came before an AudioError of theirs is
     given in full first."""
-    half = round(FILTER_SECONDS * rate / 2)
+    if rate < SLOWEST:
+        yield from blocks
+        return
+    reach = (MEANS_HALF + 1) * _mean_size(rate)
     nothing = history = np.zeros(0, np.float32)
     held, fault = None, None
     try:
         for block in blocks:
             if held is not None:
-                yield _passed(history, held, block[:half], half, rate)
-                history = np.concatenate([history, held])[-half:]
+                yield _passed(history, held, block[:reach], rate)
+                history = np.concatenate([history[-reach:], held[-reach:]])
             held = block
     except AudioError as error:
         fault = error
     if held is not None:
-        yield _passed(history, held, nothing, half, rate)
+        yield _passed(history, held, nothing, rate)
     if fault:
         raise fault
 
 
-def _passed(before: Audio, block: Audio, after: Audio, half: int, rate: float) -> Audio:
-    return _filtered(before, block, after, half, rate) if _is_low(block, rate) else block
+def _passed(before: Audio, block: Audio, after: Audio, rate: float) -> Audio:
+    return block - _low(before, block, after, rate) if _is_low(block, rate) else block
+
+
+def _mean_size(rate: float) -> int:
+    """Samples of which a mean is taken; even, so that the middle lies between two."""
+    return 2 * round(rate / MEANS_RATE / 2)
 
 
 def _is_low(block: Audio, rate: float) -> bool:
     """Whether a quarter of a second somewhere in a block is much lower than the band."""
-    size = max(1, round(LOW_SECONDS * rate))
+    size = LOW_MEANS * _mean_size(rate)
     pieces = block[: len(block) // size * size].reshape(-1, size)
     low, power = pieces.mean(1) ** 2, np.einsum("ps,ps->p", pieces, pieces) / size
-    return any(
-        low[at : at + LOW_MEANS].sum() > LOW_SHARE * power[at : at + LOW_MEANS].sum()
-        for at in range(0, len(low), LOW_MEANS)
-    )
+    begins = np.arange(0, len(low), LOW_PIECES)
+    return bool(len(low)) and bool(np.any(np.add.reduceat(low - LOW_SHARE * power, begins) > 0))
 
 
-def _filtered(before: Audio, block: Audio, after: Audio, half: int, rate: float) -> Audio:
-    """A block by a filter of 2 half + 1 samples (a sinc under a Blackman window)."""
-    samples = np.concatenate([before, block, after])
-    samples = _turned(_turned(samples, half - len(before), rate)[::-1], half - len(after), rate)[::-1]
-    time = np.arange(-half, half + 1)
-    low = np.sinc(2 * CUTOFF / rate * time) * np.blackman(2 * half + 1)
-    impulse = -low / low.sum()
-    impulse[half] += 1
-    size = len(samples)
-    spectrum = np.fft.rfft(samples) * np.fft.rfft(impulse, size)
-    out: Audio = np.fft.irfft(spectrum, size)[2 * half :].astype(np.float32)
-    return out
+def _low(before: Audio, block: Audio, after: Audio, rate: float) -> Audio:
+    """What of a block lies below the band: means of 2.5 ms, filtered by a sinc under a Blackman window, and straight
+    lines from each to the next. `before`, `after` : the samples around it, turned about its ends where they lack"""
+    size = _mean_size(rate)
+    reach = (MEANS_HALF + 1) * size
+    samples = _turned(np.concatenate([before[-reach:], block, after]), reach - len(before[-reach:]), rate)
+    samples = _turned(samples[::-1], reach + -len(block) % size - len(after), rate)[::-1]
+    means = samples[: len(samples) // size * size].reshape(-1, size).mean(1)
+    time = np.arange(-MEANS_HALF, MEANS_HALF + 1)
+    taps = np.sinc(2 * CUTOFF * size / rate * time) * np.blackman(len(time))
+    low = np.convolve(means, taps / taps.sum(), "valid").astype(np.float32)
+    steps = (np.arange(size, dtype=np.float32) + np.float32(0.5)) / np.float32(size)
+    lines = low[:-1, None] + np.diff(low)[:, None] * steps
+    return lines.ravel()[size // 2 :][: len(block)]
 
 
 def _turned(samples: Audio, more: int, rate: float) -> Audio:

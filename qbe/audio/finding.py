@@ -73,13 +73,13 @@ class Finder:
                 continue
             known = above | {(status.st_dev, status.st_ino)}
             kept = [entry for entry in entries if not self._is_passed(entry)]
-            yield from (entry.path for entry in kept if not entry.is_dir() and self._is_sound(entry, on_error))
-            inside = [entry for entry in kept if entry.is_dir() and self._is_entered(entry, known)]
+            yield from (entry.path for entry in kept if not _is_folder(entry) and self._is_sound(entry, on_error))
+            inside = [entry for entry in kept if _is_folder(entry) and self._is_entered(entry, known)]
             waiting += [_Folder(entry.path, known) for entry in reversed(inside)]
 
     def _is_passed(self, entry: os.DirEntry[bytes]) -> bool:
         """Whether hidden or excluded."""
-        is_hidden = entry.name.startswith(b".") or (entry.name in SYSTEM and entry.is_dir())
+        is_hidden = entry.name.startswith(b".") or (entry.name in SYSTEM and _is_folder(entry))
         if is_hidden and (not self.hidden or entry.name.startswith(b"._")):
             self._pass("hidden", entry)
         elif self.exclude and (lies_inside(entry.path, self.exclude) or lies_inside(entry.name, self.exclude)):
@@ -90,7 +90,7 @@ class Finder:
 
     def _pass(self, what: str, entry: os.DirEntry[bytes]) -> None:
         """Count a folder, or a file that would be a sound."""
-        if entry.is_dir():
+        if _is_folder(entry):
             self.passed[f"{what} folders"] += 1
         elif _ending(entry.name) in EXTENSIONS:
             self.passed[f"{what} sounds"] += 1
@@ -98,7 +98,7 @@ class Finder:
     def _is_sound(self, entry: os.DirEntry[bytes], on_error: OnError) -> bool:
         if _ending(entry.name) not in EXTENSIONS:
             self.passed["other files"] += 1
-        elif entry.is_file() or not os.path.exists(entry.path):  # a link to nowhere is told by whoever opens it
+        elif os.path.isfile(entry.path) or not os.path.exists(entry.path):  # whoever opens a link to nowhere tells it
             return True
         else:  # a pipe that no one writes to would keep us waiting
             on_error(AudioError(f"{display(entry.path)}: not a file"))
@@ -120,6 +120,11 @@ class Finder:
 def find_audio(inputs: Iterable[bytes], on_error: OnError) -> Iterator[bytes]:
     """The sounds that are named, and those in folders that are, as a `Finder` finds them that was told nothing."""
     return Finder().find(inputs, on_error)
+
+
+def _is_folder(entry: os.DirEntry[bytes]) -> bool:
+    """Or a link to one."""
+    return entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(entry.path))
 
 
 def _ending(name: bytes) -> bytes:

@@ -22,6 +22,7 @@ SHORTFALL_SECONDS = 0.5  # MP3 and Vorbis files may promise a little more than t
 SIZE_CLAIM = re.compile(r"\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")
 PIPED = 1 << 31  # programs write a multiple of this into a header that goes down a pipe, or
 PIPED_LESS = 1 << 16  # up to as much less
+FRAME = 1152  # samples of an MP3's
 COUNTLESS = 1 << 60  # frames; libsndfile's number of those that it cannot know is beyond
 LEFT = 4096  # bytes that may be left without a word
 
@@ -80,15 +81,19 @@ class _Reader:
         self.last = COUNTLESS if duration is None else self.position + round(duration * self.rate)
         self.fault: AudioError | None = None
 
+    @property
+    def _is_there(self) -> bool:
+        """Whether the first frame is one that the header tells of."""
+        return self.first < self.frames < COUNTLESS or not self.first
+
     def blocks(self) -> Iterator[Audio]:
         """Float32 [n, channels]; in the end AudioError where something is missing."""
-        is_there = self.first < self.frames < COUNTLESS or not self.first
         with self.sound as sound:
-            if is_there:
+            if self._is_there:
                 if self.first:
                     sound.seek(self.first)
                 yield from self._given(self._decoded(sound))
-            left = self._left() if is_there else LEFT
+            left = self._left() if self._is_there else LEFT
         if self.position == self.frames:  # what is behind it is no fault of its own
             self.fault = None
         if left and self.position < self.last:
@@ -151,7 +156,7 @@ class _Reader:
                     passed += sound.frames + part.lost
                     continue
                 came = yield from self._given(self._alike(sound), skip)
-            if not number and self.position > ended > self.first and self._is_told():
+            if not number and self.position > ended and self._is_there and self._is_told():
                 self._warn(f"holds more than its header tells: {self.position / self.rate:.3f} s, all read")
             passed = self.position if came > skip else passed + part.lost + came
         self.frames = max(passed, self.frames) if self.frames < COUNTLESS else passed
@@ -170,6 +175,11 @@ class _Reader:
         """Whether the header tells how long the sound is: in MP3 it need not."""
         return self.promised < COUNTLESS and (self.format != "MP3" or mpeg.promised(self.file) is not None)
 
+    def _tell_junk(self) -> None:
+        """Of an MP3 that lacks frames: what libmpg123 has passed over by itself."""
+        if junk := sum(stretch.junk for stretch in mpeg.stretches(self.file)):
+            self._warn(f"{junk} bytes are no {self.format}: passed over")
+
     def _warn(self, what: str) -> None:
         warnings.warn(f"{self.name}: {what}", AudioWarning, stacklevel=2)
 
@@ -177,7 +187,7 @@ class _Reader:
         """AudioError where less was read than there should be."""
         if self.fault:
             raise self.fault
-        if self.position == self.first:
+        if self.position == self.first < self.last:
             end = self.frames / self.rate
             what = f"start {self.start:g} s lies beyond the end at {end:.3f} s" if self.first else "holds no samples"
             raise AudioError(f"{self.name}: {what}")
@@ -185,6 +195,8 @@ class _Reader:
         last = min(self.last, self.promised)
         if self.position < last - SHORTFALL_SECONDS * self.rate and self._is_told():
             raise AudioError(f"{at} of {last / self.rate:.3f} s; truncated?")
+        if self.position < last - FRAME and self.format == "MP3":
+            self._tell_junk()
         if self.position < self.last and self.format == "OGG" and ogg.is_cut(self.file):
             raise AudioError(f"{at} in the middle of a page; truncated?")
         if left >= LEFT and self.position < self.last and self.format not in PARTS:

@@ -11,9 +11,10 @@ from qbe.streams.records import Audio
 
 WEAK = 0.25  # share of the power that independent channels would leave, under which a mix has lost the sound
 ALIKE = 0.9  # correlation from which on two channels are one sound, early and late
-APART = 0.7  # and under which they are not heard together as they are
+APART = 0.97  # and from which on it does not matter
+CLOSER = 3.0  # times, how much of what they differ by is to vanish where one is moved
 LATEST = 0.002  # seconds
-LOUD_SECONDS = 0.1  # that are looked at
+LOUD_SECONDS = 0.05  # that are looked at
 PAIR = 0.9  # share of the power in the two strongest channels, for the others not to matter
 LOUDER = 2.0  # how many times as strong another channel must be, to take the place of one that was taken
 FADE_SECONDS = 0.01
@@ -69,7 +70,8 @@ class _Mixer:
         energy = np.sqrt(power[one] * power[other])
         if power[one] + power[other] < PAIR * power.sum() or abs(products[one, other]) > APART * energy or not energy:
             return False
-        return _best_correlation(*self._loudest(block, one, other), round(LATEST * self.rate)) > ALIKE
+        now, best = _correlations(*self._loudest(block, one, other), round(LATEST * self.rate))
+        return best > ALIKE and 1 - best < (1 - now) / CLOSER
 
     def _loudest(self, block: Audio, one: int, other: int) -> tuple[Audio, Audio]:
         size = min(len(block), round(LOUD_SECONDS * self.rate))
@@ -78,10 +80,11 @@ class _Mixer:
         return block[at : at + size, one], block[at : at + size, other]
 
 
-def _best_correlation(one: Audio, other: Audio, latest: int) -> float:
-    """The highest correlation, positive or negative, of two pieces [n] where one is moved by up to `latest` samples."""
+def _correlations(one: Audio, other: Audio, latest: int) -> tuple[float, float]:
+    """Of two pieces [n], positive or negative: as they are, and the highest where one is moved by up to `latest`."""
     size = 1 << (len(one) + latest).bit_length()
     spectrum = np.fft.rfft(one, size) * np.fft.rfft(other, size).conj()
     products = np.fft.irfft(spectrum, size)
     highest = max(np.abs(products[: latest + 1]).max(), np.abs(products[-latest:]).max(initial=0))
-    return float(highest / max(1e-30, np.sqrt(np.vdot(one, one) * float(np.vdot(other, other)))))
+    energy = max(1e-30, float(np.sqrt(np.vdot(one, one) * float(np.vdot(other, other)))))
+    return abs(float(products[0])) / energy, float(highest) / energy

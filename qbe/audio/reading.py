@@ -184,7 +184,7 @@ def _part(sound: Decoding, name: str, start: float, duration: float | None) -> I
 
 def _check_rate(name: str, rate: float) -> None:
     if not MIN_RATE <= rate <= MAX_RATE:
-        raise AudioError(f"{name}: sample rate {rate:g} Hz is not between {MIN_RATE} and {MAX_RATE} Hz")
+        raise AudioError(f"{name}: sample rate {rate:.12g} Hz is not between {MIN_RATE} and {MAX_RATE} Hz")
 
 
 def _check_part(name: str, start: float, duration: float | None) -> None:

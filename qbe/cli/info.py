@@ -21,7 +21,8 @@ def info(
     Files, segments, hours, model, size, cells. candidates_R is how many segments `search` scores to reach recall R.
     """
     from qbe.stores import open_store
+    from qbe.tags.kept import kept_facts
 
-    facts = open_store(library).facts()
+    facts = {**open_store(library).facts(), **kept_facts(library)}
     Output(as_json, null).write_facts(facts, display(os.fsencode(library)))
     return 0

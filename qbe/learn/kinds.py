@@ -27,25 +27,28 @@ class Kind:
     pitch : how far it may be shifted, of the recipe's limit: a voice that is shifted far is another voice
     background : the chance that another sound is laid under one of this kind
     surrounds : whether it is laid under others
+    beside : how much of what differs between sounds side by side is left out of the embedding, against that of other
+        kinds: nothing unless they are of one voice, one instrument or one piece
     """
 
     share: float
     pitch: float = 1.0
     background: float = 0.0
     surrounds: bool = False
+    beside: float = 0.0
 
 
 # What there is no name for is drawn by this.
 UNKNOWN = Kind(0.10, background=0.1)
 # What all sounds are where there is no table: the recipe says all.
-ANY = Kind(1.0, background=1.0)
+ANY = Kind(1.0, background=1.0, beside=1.0)
 KINDS = {
-    "speech": Kind(0.22, pitch=0.15, background=0.08),
-    "instruments": Kind(0.12, background=0.03),
-    "notes": Kind(0.05, background=0.03),
-    "synth": Kind(0.02, background=0.05),
-    "music": Kind(0.15, pitch=0.5, background=0.03),
-    "drums": Kind(0.10, background=0.15),
+    "speech": Kind(0.22, pitch=0.15, background=0.08, beside=1.0),
+    "instruments": Kind(0.12, background=0.03, beside=5.0),
+    "notes": Kind(0.05, background=0.03, beside=5.0),
+    "synth": Kind(0.02, background=0.05, beside=1.0),
+    "music": Kind(0.15, pitch=0.5, background=0.03, beside=1.0),
+    "drums": Kind(0.10, background=0.15, beside=1.0),
     "environment": Kind(0.14, surrounds=True),
     "machines": Kind(0.03, background=0.1, surrounds=True),
     "effects": Kind(0.11, background=0.25),
@@ -93,6 +96,11 @@ class Grouping:
         chances: NDArray[np.float64] = weight / weight.sum()
         return chances
 
+    def beside(self, files: NDArray[np.int64]) -> NDArray[np.float32]:
+        """How much pairs with an anchor in each of some files [n] count, [n]; alike where all would count nothing."""
+        counts = np.array([kind.beside for kind in self.doses()], np.float32)[self.kind[files]]
+        return counts if counts.any() else np.ones_like(counts)
+
     def _shares(self) -> NDArray[np.float64]:
         return np.array([kind.share for kind in self.doses()])
 
@@ -100,6 +108,11 @@ class Grouping:
 def _root(group: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[np.float64]:
     root: NDArray[np.float64] = np.sqrt(np.bincount(group, length)[group])
     return root
+
+
+def is_mixed(path: bytes) -> bool:
+    """Whether a file is in a folder of sounds of several sources."""
+    return any(part.startswith(MIXED) for part in path.split(b"/")[:-1])
 
 
 def ungrouped(corpus: Corpus, balance: Balance = "duration") -> Grouping:

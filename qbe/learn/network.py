@@ -14,7 +14,7 @@ from qbe.learn.settings import WIDTHS
 BLOCK_COMPONENTS, PROJECTION_COMPONENTS = 96, 32
 DIMENSION = BLOCK_COMPONENTS + PROJECTION_COMPONENTS
 HIDDEN, PROJECTED = 512, 128  # units of the projection
-OF_PROJECTION = 0.8  # how long its part of the embedding is, of the blocks' part
+OF_PROJECTION = 0.6  # how long its part of the embedding is, of the blocks' part
 SUMMARISED = 2  # blocks, from the last one on, that the embedding is made of
 
 

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from qbe.audio.segmentation import WINDOW
 from qbe.learn.corpus import Corpus
-from qbe.learn.kinds import MIXED, Grouping
+from qbe.learn.kinds import Grouping, is_mixed
 from qbe.learn.triplets import NEIGHBOURS
 
 ALONE = -1
@@ -122,14 +122,10 @@ def neighbouring_runs(corpus: Corpus, weights: NDArray[np.float64]) -> NDArray[n
     position = {file: k for k, file in enumerate(order)}
     beside = np.full((len(corpus.runs), 2 * NEIGHBOURS), ALONE)
     for run, file in enumerate(corpus.runs["file"].tolist()):
-        if file not in position or _is_mixed(corpus.paths[file]):
+        if file not in position or is_mixed(corpus.paths[file]):
             continue
         k = position[file]
         near = order[max(0, k - NEIGHBOURS) : k] + order[k + 1 : k + NEIGHBOURS + 1]
         found = [first[other] for other in near if corpus.folders[other] == corpus.folders[file]]
         beside[run, : len(found)] = found
     return beside
-
-
-def _is_mixed(path: bytes) -> bool:
-    return any(part.startswith(MIXED) for part in path.split(b"/")[:-1])

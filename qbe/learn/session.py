@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from qbe.audio.segmentation import WINDOW
 from qbe.learn.batches import Batches
@@ -21,6 +22,7 @@ from qbe.learn.corpus import Corpus, open_corpus, write_corpus
 from qbe.learn.device_training import DeviceTraining
 from qbe.learn.devices import enough_memory
 from qbe.learn.export import export
+from qbe.learn.kinds import Grouping
 from qbe.learn.materials import Materials
 from qbe.learn.plotting import Distances, plot_training
 from qbe.learn.pool import Pool
@@ -54,6 +56,7 @@ class Session:
         self.folder = model.with_name(model.name + ".training")
         self.checkpoint = self.folder / "checkpoint.pt"
         self.training: Learner
+        self.grouping: Grouping
         self.triplets: Triplets
         self.last: Progress | None = None
 
@@ -101,7 +104,7 @@ class Session:
 
     def _prepare(self, corpus: Corpus, settings: Settings) -> None:
         grouping = self.materials.grouping(corpus, settings.balance)
-        self.triplets = Triplets(corpus, settings, grouping)
+        self.grouping, self.triplets = grouping, Triplets(corpus, settings, grouping)
         held_out = HeldOut(corpus) if corpus.held_out().any() else None
         if not self.by_batch:
             self.training = Training(self.triplets, held_out, settings, self.checkpoint, self.device)
@@ -174,11 +177,13 @@ class Session:
         """Segments from anywhere in the sounds, float32 [count, WINDOW]; fewer where there are fewer, but some."""
         return self._read(self._places(count, np.random.default_rng(seed)))
 
-    def _pairs(self, count: int, seed: int) -> tuple[Audio, Audio]:
-        """The same, and for each another that counts as the same."""
+    def _pairs(self, count: int, seed: int) -> tuple[Audio, Audio, NDArray[np.float32]]:
+        """The same, for each another that counts as the same, and how much each of these pairs counts, [count]."""
         rng = np.random.default_rng(seed)
         places = self._places(count, rng)
-        return self._read(places), self._read([self.triplets.same(rng, place) for place in places])
+        others = [self.triplets.same(rng, place) for place in places]
+        files = self.triplets.corpus.runs["file"][[place.run for place in places]]
+        return self._read(places), self._read(others), self.grouping.beside(files)
 
     def _places(self, count: int, rng: np.random.Generator) -> list[Place]:
         count = min(count, max(FEWEST, len(self.triplets.corpus.audio) // WINDOW))

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
@@ -137,11 +138,12 @@ class Learner(ABC):
         if self.held_out and (self.step % RECALL_STEPS == 0 or self.step == self.settings.steps):
             self.history.recall.append((self.step, self.recall(self.held_out)))
 
-    def finish(self, sounds: Audio, others: Audio) -> Network:
-        """The network for use, on the CPU, its components fitted on pairs of segments, float32 [n, WINDOW] each."""
+    def finish(self, sounds: Audio, others: Audio, counts: NDArray[np.float32]) -> Network:
+        """The network for use, on the CPU, its components fitted on pairs of segments, float32 [n, WINDOW] each, that
+        count so much [n]."""
         network = self.used.eval()
         with exact_convolutions():
-            fit_components(network, sounds, others)
+            fit_components(network, sounds, others, counts)
         return network.to("cpu")
 
 

@@ -21,7 +21,7 @@ from qbe.audio.recipe import DEFORMATIONS, ELSEWHERE, Recipe, choose, draw
 from qbe.audio.segmentation import SAMPLE_RATE, WINDOW
 from qbe.audio.sound import from_samples
 from qbe.learn.corpus import Corpus
-from qbe.learn.kinds import Grouping, ungrouped
+from qbe.learn.kinds import Grouping, is_mixed, ungrouped
 from qbe.learn.settings import Settings
 from qbe.streams.records import Audio, Deformation
 from qbe.support.errors import TrainingError
@@ -160,7 +160,8 @@ def deformed_window(
 
 
 class _Neighbours:
-    """Which files lie next to one in its folder, by name. Those with nothing to learn from are no neighbours."""
+    """Which files lie next to one in its folder, by name. Those with nothing to learn from are no neighbours, and in
+    folders of mixed sources nothing is."""
 
     def __init__(self, corpus: Corpus, weights: NDArray[np.float64]) -> None:
         self.corpus = corpus
@@ -173,6 +174,8 @@ class _Neighbours:
     def draw(self, rng: np.random.Generator, run: int) -> int | None:
         """A run of one of the NEIGHBOURS files before and after that of `run`. None where it is alone."""
         file, folders = int(self.corpus.runs["file"][run]), self.corpus.folders
+        if is_mixed(self.corpus.paths[file]):
+            return None
         position = self.position[file]
         near = self.order[max(0, position - NEIGHBOURS) : position + NEIGHBOURS + 1]
         others = [other for other in near if other != file and folders[other] == folders[file]]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from qbe.support.errors import UsageError, display
 from qbe.support.saving import locked
-from qbe.tags.tables import NEAR, Tag, can_be_written, read_tags, write_tags
+from qbe.tags.tables import NEAR, NOT, Tag, can_be_written, read_tags, write_tags
 
 ENDING = ".tags.tsv"
 
@@ -30,6 +30,13 @@ def kept_tags(library: str) -> list[Tag]:
     """
     name = library + ENDING
     return read_tags(name).tags if os.path.exists(name) else []
+
+
+def kept_facts(library: str) -> dict[str, int]:
+    """What `qbe info` tells of the kept tags: how many files have any, and how many words they are; nothing where there
+    is no table. Raises as `kept_tags`."""
+    tags = [tag for tag in kept_tags(library) if tag.word and not tag.word.startswith(NOT)]
+    return {"tagged": len({tag.path for tag in tags}), "tags": len({tag.word for tag in tags})} if tags else {}
 
 
 def keep_tags(library: str, tags: Iterable[Tag], paths: Sequence[bytes]) -> list[bytes]:

@@ -22,8 +22,9 @@ from qbe.tags.trials import calibrated, plan, telling
 
 LEAST_BEARERS = 3  # of a word that spreads
 LEAST_EXAMPLES = 30  # from which chances are learned
-JUDGED = 16  # bearers of a word on which it is tried whether it tells anything
-TRIALS = 16_384  # in all, from which chances are learned
+JUDGED = 8  # bearers of a word on which it is tried whether it tells anything
+TRIALS = 16_384  # in all, about, from which chances are learned
+LEAST_TRIALS = 4  # of a word
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Tagger:
         return dict(sorted(dropped.items(), key=lambda item: (-item[1], item[0])))
 
     def _learned(self) -> tuple[Curve, Curve]:
-        trials = plan(self.examples, max(JUDGED, TRIALS // len(self.examples.vocabulary)))
+        trials = plan(self.examples, max(LEAST_TRIALS, TRIALS // len(self.examples.vocabulary)))
         beside = calibrated(trials, trials.beside(self.examples), self.examples)
         abroad = trials.those(trials.abroad)
         if len(abroad.sounds) < LEAST_EXAMPLES:

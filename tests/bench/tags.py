@@ -167,13 +167,19 @@ def main() -> None:
     arguments = parser.parse_args()
     systems = [model_system(None), *([baseline_system(arguments.baseline)] if arguments.baseline else [])]
     print("| " + " | ".join(HEADINGS) + " |\n|" + "---|" * len(HEADINGS), flush=True)
+    together: list[list[Sound]] = [[] for _ in systems]
     for task in map(read_task, arguments.tasks):
         parts = [item.part for item in task.items]
         embedded = list(embed_parts(parts, systems, os.fsencode(arguments.root), complain))
+        heard = [(item, own) for item, own in zip(task.items, embedded, strict=True) if own]
         for at, system in enumerate(systems):
-            heard = [(item, own[at]) for item, own in zip(task.items, embedded, strict=True) if own]
-            vectors = [own for _, own in heard] if at == 0 else standardised([own for _, own in heard])
-            report(task.name, system.name, sounds_of([item for item, _ in heard], vectors), arguments.splits)
+            vectors = [own[at] for _, own in heard]
+            sounds = sounds_of([item for item, _ in heard], standardised(vectors) if at else vectors)
+            report(task.name, system.name, sounds, arguments.splits)
+            together[at] += sounds
+    if len(arguments.tasks) > 1:
+        for system, sounds in zip(systems, together, strict=True):
+            report("all as one library", system.name, sounds, arguments.splits)
 
 
 def complain(error: QbeError) -> None:

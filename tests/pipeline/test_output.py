@@ -13,7 +13,7 @@ from shell import in_terminal, sh
 
 COMMANDS = {
     "search": "qbe search lib.idx query.wav other.wav -k 2",
-    "tag": "qbe tag lib.idx",
+    "tag": "2> /dev/null qbe tag lib.idx",
     "dups": "qbe dups lib.idx --min-score 0.51",
     "info": "qbe info lib.idx",
     "eval": "qbe eval --labels task.tsv --baseline logmel",

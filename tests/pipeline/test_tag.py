@@ -88,6 +88,9 @@ def test_kept_tags_are_found_by_text_and_edited_by_hand(home: Path) -> None:
     assert (done.returncode, done.stdout, said(done)) == (0, b"", [])
     kept = home / "lib.idx.tags.tsv"
     lines = kept.read_text().splitlines()
+    told = json.loads(sh("qbe info lib.idx --json", home).stdout)
+    tagged = [line.split("\t") for line in lines[1:] if line.split("\t")[1]]
+    assert (told["tagged"], told["tags"]) == (len({row[0] for row in tagged}), len({row[1] for row in tagged}))
     assert lines[0] == "path\ttag\tscore\tsource"
     assert {line.split("\t")[0] for line in lines[1:]} == {
         str(path.relative_to(home)) for path in (home / "sounds").rglob("*") if path.is_file()

@@ -29,7 +29,7 @@ def pairs(count: int, dimensions: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_they_are_the_components_of_the_definition() -> None:
     x, y = pairs(500, 40)
-    weight, bias = components(x, y, 6)
+    weight, bias = components(x, y, 6, torch.ones(500))
     found = (x @ weight.T + bias).numpy()
     z, d = (((v / x.std(0)).double().numpy()) for v in (x - x.mean(0), x - y))
     within = d.T @ d / 2 / len(d) + LEAST_WITHIN * np.trace(z.T @ z / len(z)) / 40 * np.eye(40)
@@ -43,7 +43,7 @@ def test_they_are_the_components_of_the_definition() -> None:
 
 def test_without_differences_they_are_the_principal_components() -> None:
     x = correlated(500, 40)
-    weight, bias = components(x, x, 6)
+    weight, bias = components(x, x, 6, torch.ones(500))
     found = (x @ weight.T + bias).numpy()
     z = ((x - x.mean(0)) / x.std(0)).double().numpy()
     _, directions = np.linalg.eigh(z.T @ z)
@@ -56,14 +56,31 @@ def test_what_differs_within_pairs_counts_less() -> None:
     rng = np.random.default_rng(0)
     x = torch.tensor(rng.normal(size=(1000, 2)), dtype=torch.float32)
     y = x + torch.tensor(rng.normal(size=(1000, 2)) * [1.0, 0.1], dtype=torch.float32)
-    weight, _ = components(x, y, 1)
+    weight, _ = components(x, y, 1, torch.ones(1000))
     assert abs(weight[0, 1]) > 3 * abs(weight[0, 0])
+
+
+def test_pairs_count_as_often_as_they_are_said_to() -> None:
+    """A pair that counts three times, and one that counts nothing, as if they were there so often."""
+    x, y = pairs(300, 10)
+    counts = torch.tensor([0.0, 1.0, 3.0]).repeat(100)
+    weight, _ = components(x, y, 4, counts)
+    differences = (x - y).repeat_interleave(counts.long(), 0)
+    scale = x.std(0)
+    z = ((x - x.mean(0)) / scale).double().numpy()
+    d = (differences / scale).double().numpy()
+    within = d.T @ d / 2 / len(d) + LEAST_WITHIN * np.trace(z.T @ z / len(z)) / 10 * np.eye(10)
+    values, vectors = np.linalg.eigh(within)
+    smaller = (vectors * values**-WITHIN) @ vectors.T
+    variance, directions = np.linalg.eigh(smaller @ (z.T @ z / len(z)) @ smaller)
+    expected = smaller @ directions[:, ::-1][:, :4] * variance[::-1][:4] ** -WHITENING / scale.numpy()[:, None]
+    np.testing.assert_allclose(np.abs(weight.T.numpy()), np.abs(expected), rtol=1e-2, atol=1e-4)
 
 
 def test_numbers_that_never_change_and_components_that_are_not_there_count_nothing() -> None:
     x, y = pairs(20, 4)
     x[:, 2] = y[:, 2] = 7.0
-    weight, bias = components(x, y, 5)
+    weight, bias = components(x, y, 5, torch.ones(20))
     assert torch.isfinite(weight).all() and torch.isfinite(bias).all()
     assert not weight[:, 2].any()
     assert weight[:3].any(1).all()
@@ -75,7 +92,7 @@ def test_a_network_gets_components_of_the_sounds_it_is_given() -> None:
     network = Network().eval()
     sounds = np.stack([tone(100.0 * 1.1**k, 1.024) + noise(1.024, seed=k, amplitude=0.1) for k in range(40)])
     before = torch.get_rng_state()
-    fit_components(network, sounds, np.roll(sounds, 1, axis=0))
+    fit_components(network, sounds, np.roll(sounds, 1, axis=0), np.ones(40, np.float32))
     assert torch.equal(torch.get_rng_state(), before)
     with torch.no_grad():
         embeddings = network(torch.from_numpy(sounds))

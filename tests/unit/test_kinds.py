@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qbe.learn.corpus import Corpus, write_corpus
-from qbe.learn.kinds import KINDS, UNKNOWN, Grouping, Kinds, read_kinds
+from qbe.learn.kinds import KINDS, UNKNOWN, Grouping, Kinds, read_kinds, ungrouped
 from qbe.streams.records import Segment
 from qbe.support.errors import TrainingError
 
@@ -73,6 +73,20 @@ def test_files_of_a_source_are_drawn_by_the_root_and_their_runs_by_duration(corp
         own = lengths[files == file]
         expected = root / sum(roots.values()) * own / own.sum()
         np.testing.assert_allclose(weights[files == file], expected)
+
+
+def test_pairs_count_by_the_kind_of_their_anchor() -> None:
+    grouping = Grouping.of(["speech", "effects", "notes", "whistles"], ["a", "b", "c", "d"])
+    counts = grouping.beside(np.array([2, 0, 1, 3, 2]))
+    expected = [KINDS["notes"].beside, KINDS["speech"].beside, 0, UNKNOWN.beside, KINDS["notes"].beside]
+    np.testing.assert_array_equal(counts, np.float32(expected))
+    assert counts.dtype == np.float32
+
+
+def test_where_no_pair_would_count_all_count_alike(corpus: Corpus) -> None:
+    """Else nothing could be found: sounds of which nothing is known, or only effects."""
+    np.testing.assert_array_equal(Grouping.of(["effects", "whistles"], ["a", "b"]).beside(np.array([0, 1, 1])), 1)
+    np.testing.assert_array_equal(ungrouped(corpus).beside(np.arange(FILES)), 1)
 
 
 def test_a_kind_without_a_name_is_drawn_as_unknown() -> None:

@@ -63,6 +63,7 @@ def test_the_examples_of_the_help_stand_in_the_manual(command: str) -> None:
 def test_the_manual_has_the_kinds_as_they_are() -> None:
     page = MANUAL.page("train").read_text()
     known = {**KINDS, "(other)": UNKNOWN}
-    lines = [f"{name}\t{kind.share:g}\t{kind.pitch:g}\t{kind.background:g}" for name, kind in known.items()]
-    assert sorted(re.findall(r"^\S+(?:\t[\d.]+){3}$", page, flags=re.M)) == sorted(lines)
+    numbers = {name: (kind.share, kind.pitch, kind.background, kind.beside) for name, kind in known.items()}
+    lines = ["\t".join([name, *(f"{number:g}" for number in of_kind)]) for name, of_kind in numbers.items()]
+    assert sorted(re.findall(r"^\S+(?:\t[\d.]+){4}$", page, flags=re.M)) == sorted(lines)
     assert [name for name, kind in KINDS.items() if kind.surrounds] == ["environment", "machines"]

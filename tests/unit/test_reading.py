@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import noise, tone, write_sound
+from conftest import loaded, noise, tone, write_sound
 
-from qbe.audio.finding import find_audio
 from qbe.audio.reading import read_blocks
 from qbe.streams.records import Audio
-from qbe.support.errors import AudioError, QbeError, raise_error
+from qbe.support.errors import AudioError
 
 
 def decode(path: Path, rate: int = 16_000, **part: float) -> Audio:
@@ -191,28 +190,17 @@ def test_odd_rates_are_refused(tmp_path: Path) -> None:
         decode(path)
 
 
-def test_folders_are_walked_by_name_for_known_endings(tmp_path: Path) -> None:
-    for name in ("b/2.WAV", "b/1.flac", "a.ogg", "notes.txt", "c/deep/x.mp3"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    odd = os.fsencode(tmp_path) + b"/caf\xe9\n.wav"
-    Path(os.fsdecode(odd)).touch()
-    found = [os.path.relpath(path, os.fsencode(tmp_path)) for path in find_audio([os.fsencode(tmp_path)], raise_error)]
-    assert found == [b"a.ogg", b"caf\xe9\n.wav", b"b/1.flac", b"b/2.WAV", b"c/deep/x.mp3"]
-
-
-def test_a_named_file_is_taken_whatever_its_ending(tmp_path: Path) -> None:
-    path = tmp_path / "sound"
-    path.touch()
-    assert list(find_audio([os.fsencode(path)], raise_error)) == [os.fsencode(path)]
-
-
-def test_missing_names_are_reported_and_the_rest_is_found(tmp_path: Path) -> None:
-    (tmp_path / "a.wav").touch()
-    errors: list[QbeError] = []
-    assert len(list(find_audio([b"/no/such", os.fsencode(tmp_path)], errors.append))) == 1
-    assert [str(error) for error in errors] == ["/no/such: no such file or folder"]
+def test_changed_files_are_read_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small form of tests/bench/fuzz_decoding.py, with the formats that can be written without other programs."""
+    monkeypatch.setenv("QBE_FFMPEG", "")
+    bench = loaded("tests/bench/fuzz_decoding.py")
+    seeds = bench.write_seeds(
+        tmp_path, [name for name in bench.LIBSNDFILES if name.startswith(("plain", "sound.a", "sound.f"))]
+    )
+    counts, peak, faults = bench.fuzz(seeds, tmp_path, 300, seed=1)
+    assert (counts.total(), faults) == (300, [])
+    assert peak < bench.MEMORY
+    assert sum(n for what, n in counts.items() if what.endswith(": read")) > 50
 
 
 def test_every_demo_sound_decodes_to_its_length(library_sounds: list[Path]) -> None:

@@ -91,6 +91,16 @@ def test_a_neighbour_is_another_file_not_far_off_in_the_same_folder(tmp_path: Pa
         assert seen[name] == ({*folder[max(0, at - 3) : at], *folder[at + 1 : at + 4]} or {name})
 
 
+def test_in_folders_of_mixed_sources_nothing_is_a_neighbour(tmp_path: Path) -> None:
+    names = [b"_mixed_a/x/%d" % k for k in range(4)] + [b"b/%d" % k for k in range(4)]
+    corpus = corpus_of(tmp_path, {name: noise(3.0, seed=k) for k, name in enumerate(names)})
+    triplets, rng = Triplets(corpus, Settings()), np.random.default_rng(0)
+    for place in [triplets.place(rng) for _ in range(200)]:
+        same = triplets.same(rng, place)
+        mixed = corpus.paths[corpus.runs["file"][place.run]].startswith(b"_mixed")
+        assert (same.run == place.run) == mixed
+
+
 def test_negatives_of_other_folders_leave_out_the_own_one(corpus: Corpus, tmp_path: Path) -> None:
     files, folders = (Triplets(corpus, Settings(batch=50, negatives=way))[0].sources for way in ("files", "folders"))
     assert set(files.tolist()) == {0, 1, 2}

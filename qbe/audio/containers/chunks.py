@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from qbe.audio.containers.splicing import Spliced, read_at, size_of
+from qbe.audio.containers.splicing import SEARCHED, Spliced, read_at, size_of
 
 LONGEST_HEADER = 1 << 24  # bytes before the sound
 FEWEST = 4096  # bytes; less than that behind a sound is not asked what it is
@@ -92,4 +92,13 @@ def _are_chunks(file: BinaryIO, layout: Layout, at: int) -> bool:
         if begin + size > end:
             return False
         at = begin + size + -(begin + size) % layout.pad
-    return end - at < FEWEST or not any(read_at(file, at, FEWEST))
+    return end - at < FEWEST or _are_zeros(file, at)
+
+
+def _are_zeros(file: BinaryIO, at: int) -> bool:
+    """All bytes from one on."""
+    while chunk := read_at(file, at, SEARCHED):
+        if chunk.count(0) < len(chunk):
+            return False
+        at += len(chunk)
+    return True

@@ -37,9 +37,9 @@ class Spliced(io.RawIOBase):
     def readinto(self, buffer: object) -> int:
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
         data = self.head[self.position : self.position + len(view)]
-        if not data:
-            at = self.begin + self.position - len(self.head)
-            data = read_at(self.file, at, min(len(view), max(0, self.end - at)))
+        at = self.begin + max(0, self.position - len(self.head))
+        if len(data) < len(view) and at < self.end:
+            data += read_at(self.file, at, min(len(view) - len(data), self.end - at))
         view[: len(data)] = data
         self.position += len(data)
         return len(data)
