@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
+from ipaddress import ip_address
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -19,11 +20,14 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Guard:
-    """hosts : names under which the server is asked, with the port; token : what the first address holds"""
+    """hosts : names that the server is asked by; port : where it listens; token : what the first address holds
+    is_open : whether others may ask: then by any address in digits, too, which no name server can give to another
+    """
 
     hosts: frozenset[str]
     port: int
     token: str
+    is_open: bool = False
 
     @property
     def cookie(self) -> str:
@@ -44,12 +48,16 @@ class Guard:
         A page of another site may make the browser ask, and by a name of its own that leads here: Origin and Host
         tell (DNS rebinding). A POST without Origin is no browser's page.
         """
-        if headers.get("Host", "").lower() not in self.hosts:
+        if not self._is_own(headers.get("Host", "")):
             return "this server is asked under another name"
         origin = headers.get("Origin", "").lower()
-        if (origin or is_post) and origin.removeprefix("http://") not in self.hosts:
+        if (origin or is_post) and not self._is_own(origin.removeprefix("http://")):
             return "another page asks"
         return ""
+
+    def _is_own(self, name: str) -> bool:
+        host, _, port = name.lower().rpartition(":")
+        return port == str(self.port) and (host in self.hosts or (self.is_open and _is_address(host)))
 
     def has_cookie(self, headers: Mapping[str, str]) -> bool:
         """Whether the browser was given the token."""
@@ -58,3 +66,11 @@ class Guard:
         except CookieError:
             return False
         return cookie is not None and self.is_token(cookie.value)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True

@@ -34,10 +34,10 @@ class PageServer(ThreadingHTTPServer):
             why = getattr(error, "strerror", None) or error
             raise UsageError(f"{host}:{port}: cannot be served at ({why}); choose another --port") from None
         self.opened, self.host = opened, host
-        own = self.server_port
-        names = {*LOCAL, host, socket.gethostname()} if host not in LOCAL else set(LOCAL)
-        hosts = frozenset(f"{name.lower()}:{own}" for name in names)
-        self.guard = Guard(hosts, own, secrets.token_urlsafe(24))
+        is_open = host not in LOCAL
+        hosts = {*LOCAL, host, socket.gethostname()} if is_open else LOCAL
+        token = secrets.token_urlsafe(24)
+        self.guard = Guard(frozenset(map(str.lower, hosts)), self.server_port, token, is_open)
 
     @property
     def address(self) -> str:

@@ -402,6 +402,7 @@ find("paths").addEventListener("click", async () => {
   const content = await exported("tsv");
   if (content) copy((await content.text()).split("\n").map((line) => line.split("\t")[0]).join("\n"));
 });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawWave);
 document.querySelectorAll("[data-as]").forEach((button) => button.addEventListener("click", () => save(button.dataset.as)));
 for (const event of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(event, (drag) => {

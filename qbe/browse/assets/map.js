@@ -3,6 +3,7 @@
 const MOVING = 150000; // points drawn while the map moves: the first ones are a fair picture of all
 const NEAR = 24; // pixels from a point within which it is meant
 const LINES = 10; // to true neighbours
+const COVERED = 0.08; // of the canvas, by points
 const CELLS = 512; // on a side, to find the nearest point
 
 export class MapView {
@@ -191,10 +192,10 @@ export class MapView {
 
   // Of a point, in pixels of the canvas: more where there are few, or one is near.
   size() {
-    const [width, height] = [this.canvas.clientWidth / this.scale, this.canvas.clientHeight / this.scale];
-    const whole = Math.max(this.high?.[0] - this.low?.[0], this.high?.[1] - this.low?.[1]) || 1;
-    const seen = this.count * Math.min(1, (Math.min(width, height) / whole) ** 2);
-    return Math.round(this.ratio * Math.max(1, Math.min(9, 160 / Math.sqrt(seen + 1))));
+    const area = this.canvas.clientWidth * this.canvas.clientHeight;
+    const whole = Math.max(this.high?.[0] - this.low?.[0], this.high?.[1] - this.low?.[1]) * this.scale || 1;
+    const seen = this.count * Math.min(1, area / whole ** 2);
+    return Math.round(this.ratio * Math.max(1, Math.min(9, Math.sqrt((COVERED * area) / (seen + 1)))));
   }
 
   // Rings, lines, the lasso and words.
