@@ -62,9 +62,9 @@ def tag(
 
     if new and not write:
         raise UsageError("--new goes with --write")
-    if write:
-        kept_name(library)
     store, kept, report = open_store(library), kept_tags(library), Report()
+    if write:
+        kept_name(library)  # where nothing can be kept, nothing is to be worked out
     sources = Sources(_labels(kept, labels, store, report), _places(from_names), read_aliases(aliases or []))
     with progress("tag", STEPS, quiet=quiet, verbose=verbose) as update:
         steps = count()

@@ -148,6 +148,24 @@ def test_text_says_how_many_bear_a_word_and_what_is_known_instead(home: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("qbe tag none.idx", "none.idx: no library can be read"),
+        ("qbe tag none.idx --write", "none.idx: no library can be read"),
+        ("head -c 3000 lib.idx > cut.idx; qbe tag cut.idx", "cut.idx: not a qbe library, or cut short"),
+        ("qbe tag lib.idx > /dev/full", "No space left"),
+        ("qbe tag lib.idx --labels none.tsv", "none.tsv: No such file"),
+        ("mkdir lib.idx.tags.tsv; qbe tag lib.idx --write", "Is a directory"),
+    ],
+)
+def test_what_cannot_be_read_or_written_is_said_in_a_line(home: Path, script: str, message: str) -> None:
+    done = sh(script, home)
+    (line,) = said(done)
+    assert done.returncode == 2
+    assert message in line
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ("--text ''", "name the sounds to search for"),
