@@ -31,7 +31,7 @@ from qbe.index.file.library import Library, open_library
 from qbe.index.near.candidates import nearest
 from qbe.index.store import FileStore
 from qbe.search.centring import centred, middle
-from qbe.search.ranking import search
+from qbe.search.rows import nearest_rows
 from qbe.stores import open_writer
 from qbe.streams.framing import StreamReader
 from qbe.streams.records import Embedding, Header, Vector
@@ -140,7 +140,7 @@ def qbe_systems(rows: Rows, header: Header, trees: list[int], folder: Path) -> I
             return library.segments_of(rows)[:, 1]
 
         def exact(query: Vector, store: FileStore = FileStore(library)) -> Any:
-            return np.array([match.row for match in search(store, query[None], K, segments=True)])
+            return nearest_rows(store, query, K).rows
 
         for budget in sorted({*BUDGETS, *stored}):
 

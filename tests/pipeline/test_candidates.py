@@ -58,17 +58,17 @@ def test_info_shows_trees_cells_and_budgets(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("library", ["lib.idx", "trees.idx"])
-@pytest.mark.parametrize("segments", ["", "--segments"])
-def test_more_candidates_find_what_exact_finds(folder: Path, library: str, segments: str) -> None:
-    exact = search(folder, f"{library} --exact {segments}")
+@pytest.mark.parametrize("kind", ["", "--places"])
+def test_more_candidates_find_what_exact_finds(folder: Path, library: str, kind: str) -> None:
+    exact = search(folder, f"{library} --exact {kind}")
     assert len(exact) == 10
-    assert search(folder, f"{library} --candidates 8000 {segments}") == exact
-    assert search(folder, f"{library} --recall 1 {segments}") == exact
-    assert search(folder, f"lib.idx --exact {segments}") == exact
-    default = search(folder, f"{library} {segments}")
-    assert search(folder, f"{library} --recall 0.97 {segments}") == default
+    assert search(folder, f"{library} --candidates 8000 {kind}") == exact
+    assert search(folder, f"{library} --recall 1 {kind}") == exact
+    assert search(folder, f"lib.idx --exact {kind}") == exact
+    default = search(folder, f"{library} {kind}")
+    assert search(folder, f"{library} --recall 0.97 {kind}") == default
     assert len({tuple(row) for row in exact} & {tuple(row) for row in default}) >= 8
-    assert len(search(folder, f"{library} --candidates 1 {segments}")) == 10
+    assert len(search(folder, f"{library} --candidates 1 {kind}")) == 10
 
 
 def test_a_pipe_and_a_file_build_the_same_bytes(folder: Path) -> None:

@@ -146,7 +146,7 @@ def test_a_library_grows_and_shrinks_and_tells_what_failed(tmp_path: Path) -> No
 
 OPTIONS = {
     "-k 3": {"k": 3},
-    "--segments -k 7": {"segments": True, "k": 7},
+    "--places -k 7": {"places": True, "k": 7},
     "--in samples/game --in '*/drums/k*'": {"inside": ["samples/game", "*/drums/k*"]},
     "--start 0.5 --duration 1": {"start": 0.5, "duration": 1.0},
     "--exact --unique": {"exact": True, "unique": True},
@@ -169,7 +169,7 @@ def test_results_are_those_of_the_command(folder: Path, options: str) -> None:
 def test_clips_are_those_of_the_command(folder: Path, tmp_path: Path) -> None:
     search = "qbe search cli.idx query.wav --places -k 5"
     assert sh(f"{search} | qbe clip -o {tmp_path}/cli --pad 0.25", folder).returncode == 0
-    results = qbe.open_library("cli.idx").search("query.wav", segments=True, k=5)
+    results = qbe.open_library("cli.idx").search("query.wav", places=True, k=5)
     clips = qbe.write_clips([*results, results[0]], tmp_path / "own", pad=0.25)
     assert clips[-1] == clips[0]
     assert len(set(clips)) == 5

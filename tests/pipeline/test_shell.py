@@ -57,7 +57,7 @@ def test_the_query_is_not_its_own_answer_under_any_name(folder: Path) -> None:
         assert "sounds/water/stream 1.ogg" not in [row[1] for row in rows(done)]
 
 
-def test_json_segments_and_nul(folder: Path) -> None:
+def test_json_places_and_nul(folder: Path) -> None:
     query = f"'{QUERIES}/cello.mp3'"
     plain = rows(sh(f"qbe search lib.idx {query} -k 4", folder))
     objects = [json.loads(line) for line in sh(f"qbe search lib.idx {query} -k 4 --json", folder).stdout.splitlines()]
@@ -65,9 +65,9 @@ def test_json_segments_and_nul(folder: Path) -> None:
     assert [o["rank"] for o in objects] == [1, 2, 3, 4]
     assert [f"{o['score']:.4f}" for o in objects] == [row[0] for row in plain]
     assert sh(f"qbe search lib.idx {query} -k 4 -0", folder).stdout.count(b"\0") == 4
-    segments = rows(sh(f"qbe search lib.idx {query} -k 6 --places", folder))
-    assert len(segments) == 6
-    assert len({(row[1], row[2]) for row in segments}) == 6
+    places = rows(sh(f"qbe search lib.idx {query} -k 6 --places", folder))
+    assert len(places) == 6
+    assert len({(row[1], row[2]) for row in places}) == 6
 
 
 def test_queries_from_stdin_agree(folder: Path) -> None:

@@ -131,12 +131,14 @@ def test_scores_are_exact_and_there_are_k_whatever_the_effort(
     candidates: int,
 ) -> None:
     store = LooseStore(files)
-    whole = best_files(Question(store, windows, 1000, only, part, min_score), files)
-    [found] = search([Question(store, windows, k, only, part, min_score)], effort=Effort(candidates=candidates))
+    whole = best_files(Question(store, windows, 1000, only, part), files)
+    [found] = search([Question(store, windows, k, only, part)], effort=Effort(candidates=candidates))
     assert set(files_of(found)) <= set(whole)
     assert len({place.file for place in found}) == len(found) == min(k, len(whole))
     order = [(-place.score, place.file) for place in found]
     assert order == sorted(order)
+    [good] = search([Question(store, windows, k, only, part, min_score)], effort=Effort(candidates=candidates))
+    assert shown(good) == [place[:4] for place in found if place.score >= min_score]
 
 
 @settings(deadline=None)

@@ -329,10 +329,11 @@ def test_where_files_end_and_which_have_rows(filled: Filled) -> None:
 
 
 def test_distances_are_from_the_middle_that_it_sees_from(filled: Filled) -> None:
-    vectors = QUERIES[1].astype(np.float64)
-    far, seen = filled.store.distances(QUERIES[1]).astype(np.float64), filled.store.seen(QUERIES[1]).astype(np.float64)
-    middles = vectors - far[:, None] * seen
-    np.testing.assert_allclose(middles, np.broadcast_to(middles[0], middles.shape), atol=1e-5)
+    """What is seen, at those distances, lies as the vectors do to each other."""
+    placed = filled.store.distances(QUERIES[1])[:, None] * filled.store.seen(QUERIES[1])
+    for one, other in itertools.combinations(range(len(placed)), 2):
+        apart = np.linalg.norm(placed[one] - placed[other])
+        assert apart == pytest.approx(np.linalg.norm(QUERIES[1][one] - QUERIES[1][other]), abs=1e-5)
 
 
 def test_a_copy_answers_from_its_beginning_to_its_end(filled: Filled) -> None:
