@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import tone, write_sound
-from formats import comma_separated, label_track, playlist, selection_table
+from result_formats import comma_separated, label_track, playlist, selection_table
 from shell import in_terminal, sh
 
 COMMANDS = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 import pytest
-from formats import comma_separated, label_track, playlist, selection_table
 from hypothesis import given
 from hypothesis import strategies as st
+from result_formats import comma_separated, label_track, playlist, selection_table
 
 from qbe.cli.formats import Audacity, Csv, Format, Lines, M3u, Raven, Row, fields
 from qbe.cli.outputs import Output
