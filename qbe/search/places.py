@@ -14,7 +14,7 @@ from qbe.search.question import Question, near_rows
 from qbe.search.store import Near
 from qbe.streams.records import Numbers
 
-LISTED = 100  # rows near each window that say where the query may be laid, or
+LISTED = 200  # rows near each window that say where the query may be laid, or
 LISTED_PER_RESULT = 4
 LOOKED_UP = 128  # windows, those that weigh most; of a query that has more,
 TRIED, TRIED_PER_RESULT = 64, 4  # ways to lay it are compared whole: those that promise most

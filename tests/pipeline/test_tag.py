@@ -171,7 +171,7 @@ def test_what_cannot_be_read_or_written_is_said_in_a_line(home: Path, script: st
         ("--text ''", "name the sounds to search for"),
         ("--text '\"open'", "without its other"),
         ("--text=-kick", "name a word"),
-        ("--text kick --segments", "need a sound"),
+        ("--text kick --places", "need a sound"),
         ("--tags x.tsv query.wav", "--tags goes with --text"),
         ("--text kick --tags none.tsv", "o such file"),
         ("--text kick --tags lib.idx", "line 1"),
