@@ -12,10 +12,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.audio import ffmpeg, libsndfile
+from qbe.audio import libsndfile
 from qbe.audio.band import heard
 from qbe.audio.decoding import BLOCK_SECONDS, Decoding, UnknownFormatError
-from qbe.audio.kinds import kind_of
 from qbe.audio.mixing import mixed
 from qbe.streams.records import LONGEST, MAX_RATE, MIN_RATE, Audio
 from qbe.support.bounded import read_whole
@@ -149,6 +148,9 @@ def _first_try(file: BinaryIO, name: str, start: float, duration: float | None) 
 
 
 def _second_try(file: BinaryIO, name: str, start: float, duration: float | None, reason: str) -> Decoding:
+    from qbe.audio import ffmpeg  # only here: most sounds need neither
+    from qbe.audio.kinds import kind_of
+
     kind = kind_of(file)
     if kind is None or kind.demuxer is None:
         raise AudioError(f"{name}: not audio: {kind.name if kind else 'of no format that is known'}")
