@@ -210,3 +210,10 @@ def test_any_beginning_has_a_point_in_every_cell_that_has_any(dimensions: int) -
         shown = len(set(cells)) * 2  # coarser levels have given some, each a point in some cell
         assert len({cells[k] for k in order[:shown]}) == len(set(cells)) or shown >= 3000
     assert sorted(coarse_to_fine(np.zeros((5, 2)))) == list(range(5))
+
+
+def test_where_all_is_known_no_sound_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = points_of(tmp_path / "a.idx", list(groups(3, 4)[:, None]))
+    monkeypatch.setattr(Points, "vectors", None)
+    known = {number: (float(number), 1.0) for number in reversed(range(12))}
+    assert extend(points, known, 0).tolist() == [[number, 1] for number in range(12)]
