@@ -143,7 +143,7 @@ def test_equal_vectors_give_a_finite_map() -> None:
 def test_a_file_is_the_mean_of_its_segments(tmp_path: Path) -> None:
     files = [groups(1, count, seed=count) for count in (1, 3, 8)]
     points = points_of(tmp_path / "a.idx", files)
-    seen = [points.store.vectors(points.store.rows_of(file)) for file in range(3)]
+    seen = [points.store.vectors(points.store.rows_of(np.array([file]))[0]) for file in range(3)]
     wanted = unit(np.array([vectors.sum(0) for vectors in seen]))
     np.testing.assert_allclose(points.vectors(np.array([2, 0, 1])), wanted[[2, 0, 1]], atol=1e-5)
     assert points.paths == [b"0.wav", b"1.wav", b"2.wav"]
