@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qbe.browse.wav import Wav
 from qbe.embedding import Embeddings
@@ -141,10 +140,11 @@ class View:
         return [self.shown(self._number(result), score=round(result.score, 3), start=result.start) for result in found]
 
     def _number(self, result: Result) -> int:
-        start = round(result.start, 4) if self.segments else 0.0
-        return int(self._number_of[self._places[os.fsencode(result.path), start]])
+        """The point of a result: of the file's, the one that begins nearest to it."""
+        begin, end = self.points.files.searchsorted([(file := self._files[os.fsencode(result.path)]), file + 1])
+        at = begin + np.abs(self.points.starts[begin:end] - result.start).argmin()
+        return int(self._number_of[at])
 
     @cached_property
-    def _places(self) -> dict[tuple[bytes, float], int]:
-        starts: NDArray[np.float64] = np.round(self.points.starts, 4)
-        return {place: at for at, place in enumerate(zip(self.points.paths, starts.tolist(), strict=True))}
+    def _files(self) -> dict[bytes, int]:
+        return {path: file for file, path in enumerate(self.points.names)}

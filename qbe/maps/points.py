@@ -64,22 +64,22 @@ class Points:
 
 def files_of(store: Store) -> Points:
     """A point for every file that holds sound."""
-    names, ends, rows = _rows_of_files(store)
-    counts, rate = [len(own) for own in rows], store.about.sample_rate
-    files = np.arange(len(names))
-    first = np.cumsum([0, *counts])
-    return Points(store, np.concatenate(rows), first, names, files, np.zeros(len(names)), np.array(ends) / rate)
+    names, ends, rows, first = _rows_of_files(store)
+    files, lengths = np.arange(len(names)), np.array(ends) / store.about.sample_rate
+    return Points(store, rows, first, names, files, np.zeros(len(names)), lengths)
 
 
 def segments_of(store: Store) -> Points:
     """A point for every segment, file by file."""
-    names, _, rows = _rows_of_files(store)
-    files, every = np.repeat(np.arange(len(names)), [len(own) for own in rows]), np.concatenate(rows)
-    places = store.places(every)[:, 1:] / store.about.sample_rate
-    return Points(store, every, np.arange(len(every) + 1), names, files, *places.T)
+    names, _, rows, first = _rows_of_files(store)
+    places = store.places(rows)[:, 1:] / store.about.sample_rate
+    files = np.repeat(np.arange(len(names)), np.diff(first))
+    return Points(store, rows, np.arange(len(rows) + 1), names, files, *places.T)
 
 
-def _rows_of_files(store: Store) -> tuple[list[bytes], list[int], list[Numbers]]:
-    """Of all files that hold sound their names, where they end, samples, and their rows."""
+def _rows_of_files(store: Store) -> tuple[list[bytes], list[int], Numbers, Numbers]:
+    """Of all files that hold sound their names, where they end, samples; their rows, and where in these each begins,
+    and the last ends."""
     files = [entry for entry in store.files() if entry.segments]
-    return [e.path for e in files], [e.end for e in files], [store.rows_of(np.array([e.number]))[0] for e in files]
+    rows, first = store.rows_of(np.array([entry.number for entry in files]))
+    return [entry.path for entry in files], [entry.end for entry in files], rows, np.append(first, len(rows))

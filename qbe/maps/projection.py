@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.maps import repulsion
 from qbe.maps.neighbours import nearest_of
 from qbe.maps.points import Points
 from qbe.maps.tsne import tsne
@@ -28,9 +27,12 @@ def project(points: Points, dimensions: int, seed: int, on_share: OnShare = lamb
     """
     rng = np.random.default_rng(seed)
     landmarks = _drawn(np.arange(len(points)), rng)
+    where = np.empty((len(points), dimensions))
     share = len(landmarks) / (len(landmarks) + PLACING_SHARE * (len(points) - len(landmarks)))
-    found = tsne(points.vectors(landmarks), dimensions, rng, lambda done: on_share(share * done))
-    return _placed(points, landmarks, found, rng, lambda done: on_share(share + (1 - share) * done))
+    where[landmarks] = tsne(points.vectors(landmarks), dimensions, rng, lambda done: on_share(share * done))
+    others = np.setdiff1d(np.arange(len(points)), landmarks, assume_unique=True)
+    _place(points, others, landmarks, where, rng, lambda done: on_share(share + (1 - share) * done))
+    return where
 
 
 def extend(
@@ -41,10 +43,11 @@ def extend(
     known : where some points are, at least one
     """
     rng = np.random.default_rng(seed)
-    numbers = np.array(sorted(known))
-    landmarks = _drawn(numbers, rng)
-    where = _placed(points, landmarks, np.array([known[number] for number in landmarks.tolist()]), rng, on_share)
-    where[numbers] = [known[number] for number in numbers.tolist()]
+    numbers, places = np.array(list(known)), np.array(list(known.values()))
+    where = np.empty((len(points), places.shape[1]))
+    where[numbers] = places
+    others = np.setdiff1d(np.arange(len(points)), numbers, assume_unique=True)
+    _place(points, others, _drawn(numbers, rng), where, rng, on_share)
     return where
 
 
@@ -53,27 +56,23 @@ def _drawn(numbers: Numbers, rng: np.random.Generator) -> Numbers:
     return numbers if len(numbers) <= MOST else np.sort(rng.choice(numbers, MOST, replace=False))
 
 
-def _placed(
-    points: Points, landmarks: Numbers, found: repulsion.Points, rng: np.random.Generator, on_share: OnShare
-) -> Coordinates:
-    """Where all points lie if those that are no landmarks lie beside the nearest one that is, a little apart.
+def _place(
+    points: Points, others: Numbers, landmarks: Numbers, where: Coordinates, rng: np.random.Generator, on_share: OnShare
+) -> None:
+    """Lay each of the others beside the nearest of the landmarks, which lie on `where` already, a little apart.
 
     Between several near ones they would lie where nothing is.
     """
-    where = np.empty((len(points), found.shape[1]))
-    where[landmarks] = found
-    others = np.setdiff1d(np.arange(len(points)), landmarks, assume_unique=True)
     if not len(others):
-        return where
-    vectors, apart = points.vectors(landmarks), _spacing(found)
+        return
+    vectors, apart = points.vectors(landmarks), _spacing(where[landmarks])
     for first in range(0, len(others), PLACED):
         part = others[first : first + PLACED]
-        where[part] = found[nearest_of(points.vectors(part), vectors)]
-        where[part] += rng.normal(0, apart, (len(part), found.shape[1]))
+        where[part] = where[landmarks[nearest_of(points.vectors(part), vectors)]]
+        where[part] += rng.normal(0, apart, (len(part), where.shape[1]))
         on_share((first + len(part)) / len(others))
-    return where
 
 
-def _spacing(found: repulsion.Points) -> float:
+def _spacing(found: Coordinates) -> float:
     """About a third of what lies between points next to each other, spread evenly."""
     return float(found.std() / len(found) ** (1 / found.shape[1]))

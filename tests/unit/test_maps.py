@@ -143,7 +143,7 @@ def test_equal_vectors_give_a_finite_map() -> None:
 def test_a_file_is_the_mean_of_its_segments(tmp_path: Path) -> None:
     files = [groups(1, count, seed=count) for count in (1, 3, 8)]
     points = points_of(tmp_path / "a.idx", files)
-    seen = [points.store.vectors(points.store.rows_of(file)) for file in range(3)]
+    seen = [points.store.vectors(points.store.rows_of(np.array([file]))[0]) for file in range(3)]
     wanted = unit(np.array([vectors.sum(0) for vectors in seen]))
     np.testing.assert_allclose(points.vectors(np.array([2, 0, 1])), wanted[[2, 0, 1]], atol=1e-5)
     assert points.paths == [b"0.wav", b"1.wav", b"2.wav"]
@@ -210,3 +210,10 @@ def test_any_beginning_has_a_point_in_every_cell_that_has_any(dimensions: int) -
         shown = len(set(cells)) * 2  # coarser levels have given some, each a point in some cell
         assert len({cells[k] for k in order[:shown]}) == len(set(cells)) or shown >= 3000
     assert sorted(coarse_to_fine(np.zeros((5, 2)))) == list(range(5))
+
+
+def test_where_all_is_known_no_sound_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = points_of(tmp_path / "a.idx", list(groups(3, 4)[:, None]))
+    monkeypatch.setattr(Points, "vectors", None)
+    known = {number: (float(number), 1.0) for number in reversed(range(12))}
+    assert extend(points, known, 0).tolist() == [[number, 1] for number in range(12)]
