@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from qbe.audio.segmentation import cut
 from qbe.audio.silence import BELOW, FAINT
-from qbe.streams.records import Audio, Numbers, Segment
+from qbe.streams.records import Audio, Numbers, Segment, level
 
 FINE, COARSE = 16, 64  # windows: a sound no longer than so many has windows at quarters of a hop, at halves
 SHIFTS = (0, -1, -2, -3)  # of the windows in a slot, quarters of a hop
@@ -56,16 +56,31 @@ def cut_query(blocks: Iterable[Audio], path: bytes, window: int, hop: int) -> Cu
     line = np.concatenate([at - step, at])[:, ::2] if len(starts) == 1 else at
     begins, number = np.unique(np.concatenate([at.ravel(), line.ravel()]), return_inverse=True)
     windows = [_window(audio, path, int(begin), window) for begin in begins]
-    sounding = _sounding(windows, number[0 : at.size : at.shape[1]])
+    levels = np.array([one.level for one in windows])
+    unshifted = number[0 : at.size : at.shape[1]]
+    least = max(FAINT, levels[unshifted].max(initial=-np.inf) - BELOW)
+    sounding = levels >= least
     number = np.where(sounding[number], np.cumsum(sounding)[number] - 1, -1)
-    laid, line = (_slots(of, like) for of, like in ((number[: at.size], at), (number[at.size :], line)))
-    return Cuts([one for one, sounds in zip(windows, sounding, strict=True) if sounds], laid, line, len(audio))
+    laid, line = number[: at.size].reshape(at.shape), number[at.size :].reshape(line.shape)
+    slots = _needed(audio, starts, at.min(1), least, sounding[unshifted])
+    line = line[line[:, 0] >= 0] if len(starts) == 1 else line[slots]
+    return Cuts([one for one, sounds in zip(windows, sounding, strict=True) if sounds], laid[slots], line, len(audio))
 
 
-def _slots(number: Numbers, like: Numbers) -> Numbers:
-    """Without those whose window that is not shifted is silence."""
-    laid = number.reshape(like.shape)
-    return laid[laid[:, 0] >= 0]
+def _needed(
+    audio: Audio, starts: Numbers, earliest: Numbers, least: float, sounding: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Which slots count: not those of silence, nor one of which all that sounds lies in the first window of the next
+    one that does: else the beginning of a sound after a pause would count in a window that is half a pause.
+
+    earliest : where the first window of each slot begins; least : dBFS, what is less is silence
+    """
+    needed, following = sounding.copy(), len(starts)
+    for slot in np.flatnonzero(sounding)[::-1].tolist():
+        if following < len(starts):
+            needed[slot] = level(audio[starts[slot] : max(0, earliest[following])]) >= least
+        following = slot if needed[slot] else following
+    return needed
 
 
 def _beginning(blocks: Iterator[Audio], samples: int) -> tuple[Audio, Iterator[Audio]]:
@@ -83,11 +98,3 @@ def _window(audio: Audio, path: bytes, begin: int, window: int) -> Segment:
     padded = np.zeros(window, np.float32)
     padded[lead : lead + len(heard)] = heard
     return Segment(path, begin, lead + len(heard), padded)
-
-
-def _sounding(windows: list[Segment], unshifted: Numbers) -> NDArray[np.bool_]:
-    """Which are no silence, by the loudest of those that are not shifted."""
-    levels = np.array([one.level for one in windows])
-    loudest = levels[unshifted].max(initial=-np.inf)
-    sounding: NDArray[np.bool_] = levels >= max(FAINT, loudest - BELOW)
-    return sounding
