@@ -126,7 +126,7 @@ def test_slots_of_silence_are_left_out(loud: float) -> None:
 
 
 def test_a_shifted_window_may_hold_nothing_but_silence() -> None:
-    """Along files a short sound is looked for up to a hop and a half before it begins, where it may not be heard yet."""
+    """Along files a short sound is looked for up to a hop and a half before it begins, where it may not sound yet."""
     late = np.concatenate([np.zeros(20, np.float32), noise(10 / RATE)])
     cuts = cut_query(blocks(late), b"a", 64, 32)
     [[before, earlier], [own, shifted]] = cuts.line.tolist()
