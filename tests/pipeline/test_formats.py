@@ -201,7 +201,8 @@ def test_a_bat_is_told_and_heard_slowed_down(home: Path) -> None:
     assert streamed(silent.stdout) == set()
     assert "qbe: bats/bat 0.wav: nothing within 50 Hz to 7.6 kHz" in said(silent)[0]
     assert sh("qbe embed --expand 10 bats | qbe index -o bats.idx", home).returncode == 0
-    found = rows(sh("qbe search bats.idx --expand 10 'bats/bat 1.wav' --include-self --segments -k 1", home))
+    part = "'bats/bat 1.wav' --start 1 --duration 0.5"
+    found = rows(sh(f"qbe search bats.idx --expand 10 {part} --include-self --places -k 1", home))
     assert found[0][1] == "bats/bat 1.wav"
     assert 0.9 < float(found[0][2]) < float(found[0][3]) < 1.65  # seconds of the file
 
