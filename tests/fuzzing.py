@@ -10,10 +10,12 @@ from pathlib import Path
 
 import msgpack
 import numpy as np
-from libraries import search
+from libraries import search, search_all
 
 from qbe.index.file.layout import CRC, HEAD, SLOT, SLOTS, Block, align
 from qbe.index.file.library import open_library
+from qbe.index.store import FileStore
+from qbe.search.store import EXACT, Effort
 from qbe.streams.records import Vector
 from qbe.support.errors import QbeError
 
@@ -126,8 +128,10 @@ def use(path: Path, query: Vector) -> str:
     try:
         library = open_library(str(path))
         for budget in (300, None):
-            for segments in (True, False):
-                search(library, query, 5, segments=segments, budget=budget)
+            search(library, query, 5, budget=budget)
+            search(library, query[:1], 5, rows=True, budget=budget)
+            effort = EXACT if budget is None else Effort(candidates=budget)
+            search_all(FileStore(library), [query], 5, places=True, effort=effort)
         damaged = library.damaged_blocks()
         library.held(), library.hours(), list(library.entries())
     except QbeError as error:

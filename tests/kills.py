@@ -77,8 +77,10 @@ def content_of(library: Library) -> Content:
 def searched(path: str) -> None:
     """Search a library, and compare what is found with what it must be."""
     library = open_library(path)
-    for match in search(library, QUERY, 5, segments=True):
-        seen = np.stack([QUERY[0], vectors(match.path, match.length - 1)[match.start]]) - library.frame.middle
+    for match in search(library, QUERY, 5, rows=True):
+        seen = (
+            np.stack([QUERY[0], vectors(match.path, match.end - match.start - 1)[match.start]]) - library.frame.middle
+        )
         wanted = float(seen[0] @ seen[1] / np.prod(np.linalg.norm(seen, axis=1)))
         assert abs(match.score - wanted) < 2e-3, match
 

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from qbe.search.question import Question
 from qbe.streams.records import Numbers
+from qbe.support.errors import LibraryError
 
 COMPARED = 1 << 12  # pairs of a window and a row at a time
 FILES = 1 << 12  # at a time
+LONGEST = 1 << 23  # hops that a file may have: seven weeks of half seconds
 POSITIONS = 1 << 18  # on a grid of hops, at a time
 COSINES = 1 << 22  # at a time
 ROWS = 1 << 14  # compared at a time
@@ -96,6 +98,8 @@ def everywhere(question: Question, files: Numbers) -> Iterator[tuple[Layings, ND
         number = _of_each(first, len(rows))
         on_grid = np.rint(question.store.places(rows)[:, 1] / hop).astype(np.int64)
         last = np.maximum.reduceat(on_grid, first)
+        if not 0 <= last.max(initial=0) < LONGEST or on_grid.min(initial=0) < 0:
+            raise LibraryError(f"{question.store.name}: damaged: a segment lies too far behind the one before it")
         begin = before + np.cumsum(np.append(0, last[:-1] + 1 + room))  # of each file
         scores = _added(question, rows, begin[number] + on_grid, int(begin[-1] + last[-1] + 1 + room), offsets)
         lengths = last + 1 + room
@@ -110,8 +114,8 @@ def _in_parts(question: Question, files: Numbers, room: int) -> Iterator[Numbers
     """So many files at a time that they and the room between them take about POSITIONS."""
     for first in range(0, len(files), FILES):
         some = files[first : first + FILES]
-        rows, begins = question.store.rows_of(some)
-        part = (np.diff(np.append(begins, len(rows))) + room).cumsum() // POSITIONS
+        hops = np.clip(question.store.ends(some) // question.store.about.hop, 0, LONGEST)
+        part = (hops + room).cumsum() // POSITIONS
         yield from np.split(some, np.flatnonzero(np.diff(part)) + 1)
 
 
