@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from qbe.audio.segmentation import cut
 from qbe.audio.silence import BELOW, FAINT
+from qbe.search.windows import renumbered
 from qbe.streams.records import Audio, Numbers, Segment, level
 
 FINE, COARSE = 16, 64  # windows: a sound no longer than so many has windows at quarters of a hop, at halves
@@ -19,7 +20,7 @@ SHIFTS = (0, -1, -2, -3)  # of the windows in a slot, quarters of a hop
 
 @dataclass(frozen=True)
 class Cuts:
-    """windows : of a query, by their starts
+    """windows : of a query, by their starts; each stands in a slot
     laid : its slots, int64 [Q, O]: which windows stand in each, a window for each shift; -1 where that is silence
     line : the same, to lay along files
     length : of the query, samples
@@ -60,11 +61,13 @@ def cut_query(blocks: Iterable[Audio], path: bytes, window: int, hop: int) -> Cu
     unshifted = number[0 : at.size : at.shape[1]]
     least = max(FAINT, levels[unshifted].max(initial=-np.inf) - BELOW)
     sounding = levels >= least
-    number = np.where(sounding[number], np.cumsum(sounding)[number] - 1, -1)
+    number = np.where(sounding[number], number, -1)
     laid, line = number[: at.size].reshape(at.shape), number[at.size :].reshape(line.shape)
     slots = _needed(audio, starts, at.min(1), least, sounding[unshifted])
-    line = line[line[:, 0] >= 0] if len(starts) == 1 else line[slots]
-    return Cuts([one for one, sounds in zip(windows, sounding, strict=True) if sounds], laid[slots], line, len(audio))
+    laid, line = laid[slots], line[line[:, 0] >= 0] if len(starts) == 1 else line[slots]
+    used, number = renumbered(np.concatenate([laid.ravel(), line.ravel()]))
+    laid, line = number[: laid.size].reshape(laid.shape), number[laid.size :].reshape(line.shape)
+    return Cuts([windows[at] for at in used.tolist()], laid, line, len(audio))
 
 
 def _needed(

@@ -120,10 +120,15 @@ class Windows:
         return [self._part(slice(first, first + slots)) for first in range(0, len(self.laid), slots)]
 
     def _part(self, slots: slice) -> Windows:
-        used = np.unique(self.laid[slots])
-        used = used[used >= 0]
-        laid = np.where(self.laid[slots] < 0, -1, np.searchsorted(used, self.laid[slots]))
+        used, laid = renumbered(self.laid[slots])
         return Windows(self.vectors[used], self.starts[used], laid, self.weights[slots], self.length)
+
+
+def renumbered(laid: Numbers) -> tuple[Numbers, Numbers]:
+    """The windows that stand in some slots, rising, and the slots with these counted from 0. -1 stays."""
+    used = np.unique(laid)
+    used = used[used >= 0]
+    return used, np.where(laid < 0, -1, np.searchsorted(used, laid))
 
 
 def loudness(levels: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
