@@ -12,15 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.audio.reading import read_blocks
-from qbe.audio.segmentation import cut
-from qbe.audio.silence import FAINT
-from qbe.encoder import BATCH, JOBS
+from qbe.audio.segmentation import cut, until_fault
+from qbe.encoder import JOBS
 from qbe.measure.alterations import ALTERATIONS
 from qbe.measure.evaluation import NORMAL_95, Part, Task, maxsim
-from qbe.measure.systems import System
+from qbe.measure.systems import System, embedded, sounding
 from qbe.search.windows import Windows
 from qbe.streams.records import Audio, Segment, Vector
-from qbe.support.errors import AudioError
 
 LONGEST_QUERY = 30.0  # s; of longer sounds the beginning asks
 
@@ -109,26 +107,20 @@ def _found(originals: Originals, number: int, root: bytes) -> list[NDArray[np.bo
 def _beginning(part: Part, root: bytes, sample_rate: int) -> Audio:
     """Of a part that has been read before, up to a fault where it has one: float32 [n]."""
     duration = min(LONGEST_QUERY, part.duration or LONGEST_QUERY)
-    blocks: list[Audio] = []
-    try:
-        for block in read_blocks(os.path.join(root, part.path), sample_rate, start=part.start, duration=duration):
-            blocks.append(block)
-    except AudioError:  # was told when the plain sounds were read
-        pass
-    return np.concatenate([np.zeros(0, np.float32), *blocks])
+    blocks = read_blocks(os.path.join(root, part.path), sample_rate, start=part.start, duration=duration)
+    heard = until_fault(blocks, lambda _: None)  # a fault was told when the plain sounds were read
+    return np.concatenate([np.zeros(0, np.float32), *heard])
 
 
 def _embedded(audio: Audio, system: System) -> Windows:
     """Cut as the plain sounds are, of digital silence one window."""
 
-    def windows(silence: float | None) -> list[Segment]:
+    def segments(silence: float | None) -> Iterator[Segment]:
         some = audio if len(audio) else np.zeros(1, np.float32)
-        return list(cut([some], b"", window=system.samples, hop=system.samples // 2, silence=silence))
+        return cut([some], b"", window=system.samples, hop=system.samples // 2, silence=silence)
 
-    sounding = windows(FAINT) or windows(None)[:1]
-    batches = [sounding[first : first + BATCH] for first in range(0, len(sounding), BATCH)]
-    vectors = np.concatenate([system.embed(np.stack([one.audio for one in batch])) for batch in batches])
-    return Windows.of(vectors, levels=np.array([one.level for one in sounding]))
+    [windows] = embedded(sounding(segments), [system])
+    return windows
 
 
 def summary(systems: Sequence[System], found: list[list[NDArray[np.bool_]]]) -> list[Found]:

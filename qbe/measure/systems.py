@@ -69,20 +69,24 @@ def embed_parts(
 
 
 def _embedded(part: Part, systems: Sequence[System], root: bytes) -> tuple[list[Windows], list[AudioError]]:
-    vectors: list[list[Vector]] = [[] for _ in systems]
-    levels: list[list[float]] = [[] for _ in systems]
+    found: dict[int, Windows] = {}
     faults: list[AudioError] = []
     for (sample_rate, samples), users in _by_window(systems).items():
         segments = windows(part, root, sample_rate, samples, faults.append)
-        while batch := list(islice(segments, BATCH)):
-            audio = np.stack([segment.audio for segment in batch])
-            for user in users:
-                vectors[user].append(systems[user].embed(audio))
-                levels[user] += [segment.level for segment in batch]
-    if not all(vectors):
-        return [], faults
-    both = zip(vectors, levels, strict=True)
-    return [Windows.of(np.concatenate(of_one), levels=np.array(loud)) for of_one, loud in both], faults
+        found |= zip(users, embedded(segments, [systems[user] for user in users]), strict=False)  # or there are none
+    return [found[place] for place in range(len(systems))] if len(found) == len(systems) else [], faults
+
+
+def embedded(segments: Iterator[Segment], systems: Sequence[System]) -> list[Windows]:
+    """The windows of a sound in some systems that take the same, a slot each; none where there are no segments."""
+    vectors: list[list[Vector]] = [[] for _ in systems]
+    levels: list[float] = []
+    while batch := list(islice(segments, BATCH)):
+        audio = np.stack([segment.audio for segment in batch])
+        for system, of_one in zip(systems, vectors, strict=True):
+            of_one.append(system.embed(audio))
+        levels += [segment.level for segment in batch]
+    return [Windows.of(np.concatenate(of_one), levels=np.array(levels)) for of_one in vectors if of_one]
 
 
 def _by_window(systems: Sequence[System]) -> dict[tuple[int, int], list[int]]:
@@ -106,8 +110,18 @@ def windows(
         blocks = read_blocks(source, sample_rate, start=part.start, duration=part.duration)
         return cut(until_fault(blocks, on_fault), source, window=samples, hop=samples // 2, silence=silence)
 
-    sounding = segments(FAINT)
-    first = next(sounding, None) or next(segments(None), None)
+    cuts = sounding(segments)
+    first = next(cuts, None)
     if first is None:
         on_fault(AudioError(f"{display(source)}: the part at {part.start:g} s holds no samples"))
-    return chain([first] if first else [], sounding)
+    return chain([first] if first else [], cuts)
+
+
+def sounding(segments: Callable[[float | None], Iterator[Segment]]) -> Iterator[Segment]:
+    """The segments of a sound that are no silence; of silence the first.
+
+    segments : gives them as `qbe.audio.segmentation.cut` does, told what is silence
+    """
+    cuts = segments(FAINT)
+    first = next(cuts, None) or next(segments(None), None)
+    return chain([first] if first else [], cuts)
