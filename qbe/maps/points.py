@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qbe.search.means import mean_vectors
 from qbe.search.store import Store
 from qbe.streams.records import Numbers, Vector
-
-READ = 1 << 14  # rows at a time
-SHORTEST = 1e-12  # no vector is divided by less than this
 
 
 @dataclass(frozen=True)
@@ -47,19 +44,10 @@ class Points:
 
     def vectors(self, points: Numbers) -> Vector:
         """Of some of them, float32 [n, D]: unit vectors as the store sees them; of a file, the mean of its segments."""
-        return np.concatenate([np.zeros((0, self.store.about.dimension), np.float32), *self._parts(points)])
-
-    def _parts(self, points: Numbers) -> Iterator[Vector]:
-        """As many segments are read at a time as READ, or a file's."""
-        ends = (self.first[points + 1] - self.first[points]).cumsum()
-        last = np.unique(ends.searchsorted(np.arange(READ, ends[-1:].sum(), READ)))
-        for part in np.split(points, last + 1):
-            begin, counts = self.first[part], self.first[part + 1] - self.first[part]
-            starts = counts.cumsum() - counts
-            within = np.arange(counts.sum()) - np.repeat(starts, counts)
-            sums = np.add.reduceat(self.store.vectors(self.rows[np.repeat(begin, counts) + within]), starts)
-            lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-            yield (sums / np.maximum(lengths, SHORTEST)).astype(np.float32)
+        counts = self.first[points + 1] - self.first[points]
+        first = np.append(0, counts.cumsum())
+        within = np.arange(first[-1]) - np.repeat(first[:-1], counts)
+        return mean_vectors(self.store, self.rows[np.repeat(self.first[points], counts) + within], first)
 
 
 def files_of(store: Store) -> Points:

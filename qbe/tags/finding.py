@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qbe.search.means import unit
 from qbe.search.store import FileEntry, Store
 from qbe.tags.aliases import read_aliases
 from qbe.tags.bearing import FILE, FOLDER
 from qbe.tags.kept import kept_tags
-from qbe.tags.neighbours import sound_vectors, unit
+from qbe.tags.neighbours import sound_vectors
 from qbe.tags.tables import Tag, read_tags
 from qbe.tags.tagging import Sources, Tagger
 from qbe.tags.text import Words, counted, read_terms

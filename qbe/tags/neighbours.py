@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qbe.search.highest import highest_columns
+from qbe.search.means import mean_vectors, unit
 from qbe.search.store import Store
 from qbe.streams.records import Numbers, Vector
 
@@ -15,9 +17,7 @@ READ = 4096  # segments read at a time
 ALL = 16_384  # examples that are all compared; of more, those in the nearest cells
 IN_CELL = 256  # examples, on average
 CELLS = 16  # that are looked into
-GROUP = 16  # examples of which only the nearest is looked at first
 ROUNDS = 4  # of k-means
-LEAST = 1e-9  # no vector is divided by less
 
 
 class Neighbours(NamedTuple):
@@ -30,19 +30,8 @@ class Neighbours(NamedTuple):
 
 def sound_vectors(store: Store, files: Numbers) -> Vector:
     """The mean of each file's segments, as the store sees them, at unit length: float32 [n, D]. Zero without any."""
-    means = np.zeros((len(files), store.about.dimension), np.float32)
-    for first in range(0, len(files), BLOCK):
-        rows, begins = store.rows_of(files[first : first + BLOCK])
-        file = first + np.repeat(np.arange(len(begins)), np.diff(np.append(begins, len(rows))))
-        for begin in range(0, len(rows), READ):
-            np.add.at(means, file[begin : begin + READ], store.vectors(rows[begin : begin + READ]).astype(np.float32))
-    return unit(means)
-
-
-def unit(vectors: Vector) -> Vector:
-    """At unit length; what is zero stays so."""
-    made: Vector = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), LEAST)
-    return made
+    rows, begins = store.rows_of(files)
+    return mean_vectors(store, rows, np.append(begins, len(rows)))
 
 
 def nearest(sounds: Vector, examples: Vector, count: int, without: Numbers) -> Neighbours:
@@ -58,30 +47,10 @@ def nearest(sounds: Vector, examples: Vector, count: int, without: Numbers) -> N
         spans = np.searchsorted(compared, without[asked])
         for row, (begin, end) in zip(cosines, spans.tolist(), strict=True):
             row[begin:end] = -1
-        best = _best(cosines, min(count, len(compared)))
+        best = highest_columns(cosines, min(count, len(compared)))
         found.examples[asked, : best.shape[1]] = compared[best]
         found.cosines[asked, : best.shape[1]] = np.take_along_axis(cosines, best, 1)
     return found
-
-
-def _best(cosines: Vector, count: int) -> Numbers:
-    """The columns of the `count` highest in each row, [n, count], the highest first, of equals the first.
-
-    They lie in the `count` groups whose highest are highest: so most columns are only looked at once.
-    """
-    width = cosines.shape[1] // GROUP
-    if width <= count:
-        columns = np.broadcast_to(np.arange(cosines.shape[1]), cosines.shape)
-    else:
-        tops = cosines[:, : GROUP * width].reshape(-1, GROUP, width).max(1)
-        groups = np.argpartition(-tops, count - 1, axis=1)[:, :count]
-        grouped = (groups[:, :, None] + width * np.arange(GROUP)).reshape(len(cosines), -1)
-        rest = np.arange(GROUP * width, cosines.shape[1])
-        columns = np.concatenate([grouped, np.broadcast_to(rest, (len(cosines), len(rest)))], axis=1)
-    values = np.take_along_axis(cosines, columns, 1)
-    kept = np.argpartition(-values, count - 1, axis=1)[:, :count]
-    columns, values = np.take_along_axis(columns, kept, 1), np.take_along_axis(values, kept, 1)
-    return np.take_along_axis(columns, np.lexsort((columns, -values), axis=1), 1)
 
 
 def _blocks(sounds: Vector, examples: Vector) -> Iterator[tuple[Numbers, Numbers]]:

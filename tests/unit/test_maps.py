@@ -165,7 +165,7 @@ def test_a_segment_is_a_point_at_its_place(tmp_path: Path) -> None:
 def test_many_segments_are_read_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     points = points_of(tmp_path / "a.idx", [groups(1, count, seed=count) for count in (1, 9, 2, 30, 1, 1)])
     whole = points.vectors(np.arange(6))
-    monkeypatch.setattr("qbe.maps.points.READ", 8)
+    monkeypatch.setattr("qbe.search.means.READ", 8)
     np.testing.assert_array_equal(points.vectors(np.arange(6)), whole)
 
 

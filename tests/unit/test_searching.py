@@ -17,10 +17,11 @@ from qbe.index.file.pages import numbers_of
 from qbe.index.file.parts import UNIT
 from qbe.index.near.candidates import nearest
 from qbe.index.near.scanning import Scan
-from qbe.index.near.scores import GROUPED, best_allowed, highest
+from qbe.index.near.scores import best_allowed
 from qbe.index.store import FileStore
 from qbe.index.write.planting import LEAST_ROWS, assign, cells_for, plant
 from qbe.search.centring import PRIOR
+from qbe.search.highest import GROUPED, highest
 from qbe.search.store import EXACT, Effort, Filter, Match, Near
 from qbe.streams.records import Embedding, Header, Vector
 from qbe.support.errors import LibraryError

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.index.file.library import Library
-from qbe.index.near.scores import WIDENED, Allowed, best_allowed, cells_to_order, highest, nearness, tail_scores
+from qbe.index.near.scores import WIDENED, Allowed, best_allowed, cells_to_order, nearness, tail_scores
+from qbe.search.highest import highest
 from qbe.search.store import Near
 from qbe.streams.records import Vector
 

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from qbe.index.file.library import Library
 from qbe.index.file.parts import UNIT
+from qbe.search.highest import highest
 from qbe.search.store import Near
 from qbe.streams.records import Numbers, Vector
 
 WIDENED = 4
-GROUPED = 8  # scores; to put the best of each group in order takes a fraction of the time that all would
 SPARE_CELLS, SPARE = 8, 1.25  # more are put in order than cells of average size would be needed
 
 Allowed = Callable[[NDArray[np.integer[Any]]], NDArray[np.bool_]]
@@ -38,20 +38,6 @@ def tail_scores(kept: NDArray[np.int16], tails: Vector) -> Vector:
     """What tails that are kept so [n, D - H] add to the cosines with queries of these tails, [D - H] or [D - H, Q]."""
     scores: Vector = kept.astype(np.float32) @ (tails * np.float32(UNIT))
     return scores
-
-
-def highest(scores: Vector, count: int) -> NDArray[np.bool_]:
-    """Whether they are the `count` highest of [..., C] scores or a few more, or all.
-
-    As many scores as there are groups of scores, at least, reach what is, of the best of each group, the count-th.
-    """
-    groups = scores.shape[-1] // GROUPED
-    if count >= groups:
-        return np.ones(scores.shape, bool)
-    best = scores[..., : groups * GROUPED].reshape(*scores.shape[:-1], GROUPED, groups).max(axis=-2)
-    best.partition(groups - count, axis=-1)
-    is_high: NDArray[np.bool_] = scores >= best[..., groups - count, None]
-    return is_high
 
 
 def best_allowed(library: Library, near: Near, count: int, allowed: Allowed | None) -> tuple[Near, int]:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from qbe.index.file.library import Library
 from qbe.index.file.parts import UNIT
 from qbe.index.near.scanning import Scan
-from qbe.index.near.scores import answering, cells_to_order, highest, nearness
+from qbe.index.near.scores import answering, cells_to_order, nearness
+from qbe.search.highest import highest
 from qbe.search.store import Near
 from qbe.streams.records import Numbers, Vector
 
