@@ -13,13 +13,12 @@ middle; as `qbe search` cuts queries, and with windows that are not shifted.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from material import DATA, RATE, Sound, library_of, sounds_of, spread
+from material import RATE, Sound, library_of, sounds_asked_for
 
 from qbe.library import Library, Result
 from qbe.search import cutting
@@ -94,11 +93,7 @@ def shifted(library: Library, sounds: list[Sound]) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path, default=DATA)
-    parser.add_argument("--sounds", type=int, default=40)
-    arguments = parser.parse_args()
-    sounds = spread(sounds_of(arguments.folder, longest=LONGEST), arguments.sounds)
+    sounds = sounds_asked_for(__doc__, LONGEST)
     print(f"{len(sounds)} sounds\n\n| copies in | start: middle | worst | end: middle | worst | right | least score |")
     print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:

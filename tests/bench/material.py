@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -71,3 +72,12 @@ def library_of(folder: Path, sounds: Iterable[tuple[str, Audio]]) -> Library:
         soundfile.write(folder / f"{name}.wav", audio, RATE, "FLOAT")
     qbe.build_library(folder / "lib.idx", folder)
     return qbe.open_library(folder / "lib.idx")
+
+
+def sounds_asked_for(what: str | None, longest: float) -> list[Sound]:
+    """As many sounds, none longer than so many seconds, as the command line says, of a folder that it names."""
+    parser = argparse.ArgumentParser(description=what, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path, default=DATA)
+    parser.add_argument("--sounds", type=int, default=40)
+    arguments = parser.parse_args()
+    return spread(sounds_of(arguments.folder, longest=longest), arguments.sounds)

@@ -9,13 +9,12 @@ the plain ones, and how many plain sounds find their altered one first in a libr
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from material import DATA, RATE, Sound, library_of, sounds_of, spread
+from material import RATE, Sound, library_of, sounds_asked_for
 
 from qbe.library import Library
 from qbe.search.answers import Wanted
@@ -57,11 +56,7 @@ def row(alteration: str, *firsts: list[Sound], sounds: list[Sound]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path, default=DATA)
-    parser.add_argument("--sounds", type=int, default=40)
-    arguments = parser.parse_args()
-    sounds = spread(sounds_of(arguments.folder, longest=LONGEST), arguments.sounds)
+    sounds = sounds_asked_for(__doc__, LONGEST)
     levels = [sound.level for sound in sounds]
     print(f"{len(sounds)} sounds, at {np.median(levels):.0f} dBFS in the middle, {min(levels):.0f} at the least\n")
     print("| alteration | altered ask | altered answer | not found |\n|---|---|---|---|")
