@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.search.laying import COMPARED, Layings, compared, everywhere
+from qbe.search.laying import COMPARED, LEAST_WEIGHT, Layings, compared, everywhere
 from qbe.search.question import Question, near_rows
 from qbe.search.store import Near
 from qbe.streams.records import Numbers
@@ -18,6 +19,8 @@ LISTED = 200  # rows near each window that say where the query may be laid, or
 LISTED_PER_RESULT = 4
 LOOKED_UP = 128  # windows, those that weigh most; of a query that has more,
 TRIED, TRIED_PER_RESULT = 64, 4  # ways to lay it are compared whole: those that promise most
+UNSURE, LEAST_UNSURE = 0.2, 1e-4  # how much less a score may be and still say where a place begins, of what is to 1
+STEPS = 16  # of a hop, that places begin at: whole milliseconds
 ROUNDING = 1e-5  # more than float32 can be wrong in a cosine
 
 
@@ -102,7 +105,7 @@ def _best(question: Question, layings: Layings, bounds: NDArray[np.float64], *, 
         if len(batch):
             best, scores = _picked(question, best + batch, np.append(scores, compared(question, batch)[0]))
         first, step = first + step, 2 * step
-    return _placed(question, best, scores)
+    return _placed(question, _settled(question, best, scores), scores)
 
 
 def all_places(question: Question) -> list[Place]:
@@ -112,7 +115,7 @@ def all_places(question: Question) -> list[Place]:
     for layings, found in everywhere(question, files[question.admitted(files)]):
         good = found >= max(question.min_score, scores[-1] if len(scores) == question.k else -np.inf)
         best, scores = _picked(question, best + layings[good], np.append(scores, found[good]))
-    return _placed(question, best, scores)
+    return _placed(question, _settled(question, best, scores), scores)
 
 
 def _picked(question: Question, layings: Layings, scores: NDArray[np.float64]) -> tuple[Layings, NDArray[np.float64]]:
@@ -132,10 +135,32 @@ def _picked(question: Question, layings: Layings, scores: NDArray[np.float64]) -
     return layings[np.array(best, np.int64)], scores[best]
 
 
+def _settled(question: Question, best: Layings, scores: NDArray[np.float64]) -> Layings:
+    """Moved by less than a hop to where a sound most likely begins between the rows: the mean of where layings near it
+    begin, weighed by their scores. The nearer its own score is to 1 the less do others count: a copy stays in place.
+    Layings that are better belong to another place.
+    """
+    if not len(best) or not question.windows.length:
+        return best
+    shifts, hop = question.windows.shifts, question.store.about.hop
+    moves = shifts[best.shifts, None, None] - shifts[:, None] + hop * np.arange(-1, 2)  # which put windows over rows
+    files, starts, by = np.broadcast_arrays(
+        best.files[:, None, None], best.starts[:, None, None] + moves, np.arange(len(shifts))[:, None]
+    )
+    near = Layings(files.ravel(), starts.ravel(), by.ravel())
+    counts = (np.abs(moves) <= hop) & ~_are_own(question, near).reshape(moves.shape)
+    less = scores[:, None, None] - compared(question, near)[0].reshape(moves.shape)
+    counts &= less > -ROUNDING
+    likely = counts * np.exp(-np.maximum(less, 0) / np.maximum(UNSURE * (1 - scores), LEAST_UNSURE)[:, None, None])
+    moved = (likely * moves).sum((1, 2)) / np.maximum(likely.sum((1, 2)), LEAST_WEIGHT)
+    step = max(1, hop // STEPS)
+    return replace(best, starts=best.starts + step * np.rint(moved / step).astype(np.int64))
+
+
 def _are_one(question: Question, start: int, end: int, other_start: int, other_end: int) -> bool:
-    """Whether two places in a file begin near each other, or overlap by half of the shorter."""
+    """Whether two places in a file begin near each other, or overlap by a quarter of the shorter."""
     overlap = min(end, other_end) - max(start, other_start)
-    return abs(start - other_start) < question.apart or 2 * overlap > min(end - start, other_end - other_start)
+    return abs(start - other_start) < question.apart or 4 * overlap > min(end - start, other_end - other_start)
 
 
 def _are_own(question: Question, layings: Layings) -> NDArray[np.bool_]:

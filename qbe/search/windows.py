@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from qbe.streams.records import Numbers, Vector
 
 LOUDNESS = 0.25  # the weight of a slot goes with its amplitude to the power of this
-UNUSUALNESS = 2  # and its distance from the library's middle to the power of this
+UNUSUALNESS = 4  # and its distance from the library's middle to the power of this
 LEAST_DISTANCE = 1e-6
 ALIKENESS = 4  # and is shared with slots like it, as their cosine with it to the power of this
 BLOCK = 1024  # vectors compared with all at a time
