@@ -147,15 +147,16 @@ def _has_place(question: Question, file: int, rows: Rows, may: Rows) -> bool:
 
 def best_places(question: Question, files: Sequence[Rows]) -> list[Answer]:
     """The definition, for files of the library's hop: all ways to lay the query that put a slot over a row, best first,
-    those left out that are one with a better one."""
-    ways = [
-        (-score, file, start, shift)
-        for file, rows in enumerate(files)
-        if _admitted(question, file)
-        for start, shift in _everywhere(question, rows)
-        if is_place(question, file, rows, start)
-        if (score := score_of(question, rows, start, shift)) >= question.min_score
-    ]
+    those left out that are one with a better one, or a hop or less from a better way."""
+    ways = []
+    for file, rows in enumerate(files):
+        ways_in = [way for way in _everywhere(question, rows) if _is_inside(question, rows, way[0])]
+        scored = [(score_of(question, rows, *way), *way) for way in ways_in]
+        for score, start, shift in scored:
+            is_slope = any(abs(start - at) <= HOP and better > score + 0.02 for better, at, _ in scored)
+            may = _admitted(question, file) and is_place(question, file, rows, start)
+            if may and not is_slope and score >= question.min_score:
+                ways.append((-score, file, start, shift))
     found: list[tuple[float, int, int, int]] = []
     for score, file, start, shift in sorted(ways):
         place = _cut(question, files[file], start)
@@ -174,7 +175,7 @@ def settle(question: Question, file: int, rows: Rows, start: int, shift: int, sc
     for other, later in enumerate(shifts):
         for move in (shifts[shift] - later + hops * HOP for hops in (-1, 0, 1)):
             less = score - score_of(question, rows, start + move, other)
-            if abs(move) <= HOP and less > -1e-5 and not _was_asked(question, file, start + move):
+            if abs(move) <= HOP and less > -1e-5 and is_place(question, file, rows, start + move):
                 likely = math.exp(-max(0.0, less) / max(0.2 * (1 - score), 1e-4))
                 total, moved = total + likely, moved + likely * move
     step = HOP // 16
@@ -212,10 +213,12 @@ def layings(question: Question, over: Sequence[Rows]) -> set[tuple[int, int]]:
 
 def is_place(question: Question, file: int, rows: Rows, start: int) -> bool:
     """Whether half of the query, or of a shorter file, lies in the file, and not where what was asked for does."""
+    return _is_inside(question, rows, start) and not _was_asked(question, file, start)
+
+
+def _is_inside(question: Question, rows: Rows, start: int) -> bool:
     begin, end = _cut(question, rows, start)
-    length = min(question.windows.length, rows[-1][0] + LENGTH)
-    is_inside = begin <= end and 2 * (end - begin) >= length
-    return is_inside and not _was_asked(question, file, start)
+    return begin <= end and 2 * (end - begin) >= min(question.windows.length, rows[-1][0] + LENGTH)
 
 
 def _was_asked(question: Question, file: int, start: int) -> bool:

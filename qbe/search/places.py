@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.search.laying import COMPARED, LEAST_WEIGHT, Layings, compared, everywhere
+from qbe.search.laying import COMPARED, LEAST_WEIGHT, SPAN, Layings, compared, everywhere
 from qbe.search.question import Question, near_rows
 from qbe.search.store import Near
 from qbe.streams.records import Numbers
@@ -20,6 +20,7 @@ LISTED_PER_RESULT = 4
 LOOKED_UP = 128  # windows, those that weigh most; of a query that has more,
 TRIED, TRIED_PER_RESULT = 64, 4  # ways to lay it are compared whole: those that promise most
 UNSURE, LEAST_UNSURE = 0.2, 1e-4  # how much less a score may be and still say where a place begins, of what is to 1
+SLOPE = 0.02  # less than a laying within a hop of it, and it is no place of its own
 STEPS = 16  # of a hop, that places begin at: whole milliseconds
 ROUNDING = 1e-5  # more than float32 can be wrong in a cosine
 
@@ -94,18 +95,19 @@ def _best(question: Question, layings: Layings, bounds: NDArray[np.float64], *, 
     order = np.argsort(-bounds, kind="stable")
     if not holds:
         order = order[: max(TRIED, TRIED_PER_RESULT * question.k)]
-    best, scores = layings[order[:0]], bounds[:0]
+    tried, scores = layings[order[:0]], bounds[:0]
+    best, of_best = tried, scores
     first, step = 0, max(1, COMPARED // len(question.windows.laid))
     while first < len(order):
-        least = max(question.min_score, scores[-1] if len(scores) == question.k else -np.inf)
+        least = max(question.min_score, of_best[-1] if len(best) == question.k else -np.inf)
         if holds and bounds[order[first]] + ROUNDING < least:
             break
         batch = layings[order[first : first + step]]
         batch = batch[question.admitted(batch.files)]
-        if len(batch):
-            best, scores = _picked(question, best + batch, np.append(scores, compared(question, batch)[0]))
+        tried, scores = tried + batch, np.append(scores, compared(question, batch)[0])
+        best, of_best = _picked(question, tried, scores)
         first, step = first + step, 2 * step
-    return _placed(question, _settled(question, best, scores), scores)
+    return _placed(question, _settled(question, best, of_best), of_best)
 
 
 def all_places(question: Question) -> list[Place]:
@@ -122,6 +124,7 @@ def _picked(question: Question, layings: Layings, scores: NDArray[np.float64]) -
     """The k best of which no two are one, best first, and their scores; ties by file and place in it."""
     starts, ends, are_places = _extents(question, layings)
     good = are_places & (scores >= question.min_score) & ~_are_own(question, layings)
+    good &= ~_are_slopes(question, layings, np.where(are_places, scores, -np.inf))
     order = np.lexsort((layings.starts, layings.files, -scores))
     taken: dict[int, list[tuple[int, int]]] = defaultdict(list)
     best: list[int] = []
@@ -148,7 +151,8 @@ def _settled(question: Question, best: Layings, scores: NDArray[np.float64]) -> 
         best.files[:, None, None], best.starts[:, None, None] + moves, np.arange(len(shifts))[:, None]
     )
     near = Layings(files.ravel(), starts.ravel(), by.ravel())
-    counts = (np.abs(moves) <= hop) & ~_are_own(question, near).reshape(moves.shape)
+    may = _extents(question, near)[2] & ~_are_own(question, near)
+    counts = (np.abs(moves) <= hop) & may.reshape(moves.shape)
     less = scores[:, None, None] - compared(question, near)[0].reshape(moves.shape)
     counts &= less > -ROUNDING
     likely = counts * np.exp(-np.maximum(less, 0) / np.maximum(UNSURE * (1 - scores), LEAST_UNSURE)[:, None, None])
@@ -161,6 +165,18 @@ def _are_one(question: Question, start: int, end: int, other_start: int, other_e
     """Whether two places in a file begin near each other, or overlap by a quarter of the shorter."""
     overlap = min(end, other_end) - max(start, other_start)
     return abs(start - other_start) < question.apart or 4 * overlap > min(end - start, other_end - other_start)
+
+
+def _are_slopes(question: Question, layings: Layings, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which have but a part of a better place under their windows: within a hop of them the query fits better, [L]."""
+    order = np.lexsort((layings.starts, layings.files))
+    along = layings.files[order] * SPAN + layings.starts[order]
+    first = along.searchsorted(along - question.store.about.hop)
+    last = along.searchsorted(along + question.store.about.hop, side="right")
+    highest = np.maximum.reduceat(np.append(scores[order], -np.inf), np.stack([first, last], 1).ravel())[::2]
+    slopes = np.empty(len(order), bool)
+    slopes[order] = highest > scores[order] + SLOPE
+    return slopes
 
 
 def _are_own(question: Question, layings: Layings) -> NDArray[np.bool_]:
