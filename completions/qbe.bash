@@ -141,7 +141,7 @@ _qbe() {
             case $before in
                 -o|--output) kind='any' ;;
                 --dimensions) kind='none' ;;
-                --colour) kind='choice:folder level length' ;;
+                --colour) kind='choice:folder level length tag' ;;
                 --seed) kind='none' ;;
                 --keep) kind='any' ;;
                 *) ;;

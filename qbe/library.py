@@ -19,13 +19,12 @@ from qbe.search.windows import Windows
 from qbe.stores import open_store
 from qbe.streams.records import File
 from qbe.support.errors import AudioError, LibraryError, UsageError, display
+from qbe.tags.tables import LIKELY
 
 if TYPE_CHECKING:
     from qbe.search.duplicates import Duplicate
 
 Queried = Sound | Embeddings
-
-LIKELY = 0.5  # from here on a tag is likelier right than wrong
 
 
 class Result(NamedTuple):

@@ -69,11 +69,14 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, arguments: str) -> Iterator[Served]:
-    """`qbe browse` of these arguments, until the block ends. What it says on stderr must be nothing."""
-    environment = {**ENVIRONMENT, "XDG_CACHE_HOME": str(folder / "cache")}
+def serving(folder: Path, arguments: str, **variables: str) -> Iterator[Served]:
+    """`qbe browse` of these arguments, until the block ends. What it says on stderr must be nothing.
+
+    variables : of its environment
+    """
+    environment = {**ENVIRONMENT, "XDG_CACHE_HOME": str(folder / "cache"), **variables}
     process = subprocess.Popen(
-        ["bash", "-c", f"exec qbe browse --no-open {arguments}"],
+        ["/bin/bash", "-c", f"exec qbe browse --no-open {arguments}"],
         cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout

@@ -10,11 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from qbe.browse.view import View
 from qbe.library import open_library
 from qbe.maps.points import Points, files_of, segments_of
 from qbe.maps.projection import Coordinates, OnShare, extend, project
 from qbe.maps.table import Table, known_points, read_table, written
+from qbe.streams.records import Numbers
 from qbe.support.errors import QbeError, UsageError
 from qbe.support.saving import save_file
 
@@ -68,14 +71,11 @@ class Opened:
         if self.table:
             return _on_map(points, read_table(self.table), self.table, on_share)
         cache = _cache(self.name, self.segments)
-        old: Table = {}
-        with suppress(QbeError, OSError):  # none, or one that is of no use
-            old = read_table(str(cache))
-        known = known_points(points, old)
+        known, places = _kept(points, cache)
         if len(known) == len(points):
-            return extend(points, known, 0)
+            return extend(points, known, places, 0)
         is_enough = len(known) > ENOUGH * len(points)
-        where = extend(points, known, 0, on_share) if is_enough else project(points, 2, 0, on_share)
+        where = extend(points, known, places, 0, on_share) if is_enough else project(points, 2, 0, on_share)
         with suppress(OSError):  # a cache that cannot be written is none
             cache.parent.mkdir(parents=True, exist_ok=True)
             with save_file(str(cache)) as file:
@@ -83,14 +83,21 @@ class Opened:
         return where
 
 
+def _kept(points: Points, cache: Path) -> tuple[Numbers, Coordinates]:
+    """The points that were laid out before, and where; none where there is no map, or one that is of no use."""
+    with suppress(QbeError, OSError):
+        return known_points(points, read_table(str(cache)))
+    return np.empty(0, np.int64), np.empty((0, 2))
+
+
 def _on_map(points: Points, table: Table, name: str, on_share: Callable[[float], None]) -> Coordinates:
     """UsageError where it is of something else."""
-    known = known_points(points, table)
-    if not known:
+    known, places = known_points(points, table)
+    if not len(known):
         raise UsageError(f"--map {name}: holds nothing of this library; make one with `qbe map -o {name}`")
-    if len(next(iter(known.values()))) != 2:
+    if places.shape[1] != 2:
         raise UsageError(f"--map {name}: has three dimensions, and the page is flat")
-    return extend(points, known, 0, on_share)
+    return extend(points, known, places, 0, on_share)
 
 
 def _cache(library: str, segments: bool) -> Path:

@@ -55,6 +55,8 @@ class Handler(BaseHTTPRequestHandler):
     server: PageServer
     protocol_version = "HTTP/1.1"
     timeout = IDLE
+    disable_nagle_algorithm = True  # an answer in several pieces would wait for word of the first, 40 ms
+    wbufsize = 1 << 16
 
     def do_GET(self) -> None:
         self._answer(self._get)
@@ -76,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
     def _post(self) -> Reply:
         self._check(is_post=True)
         self._check_cookie()
-        return endpoints.post(self.server.opened, self.path, self._body())
+        return endpoints.post(self.server.opened, self.path, self._body(), is_shared=self.server.guard.is_open)
 
     def _check(self, *, is_post: bool) -> None:
         if objection := self.server.guard.objection(self.headers, is_post=is_post):  # type: ignore[arg-type]

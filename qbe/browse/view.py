@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypedDict
 
 import numpy as np
 
+from qbe.browse.tagged import Tagged
 from qbe.browse.wav import Wav
 from qbe.embedding import Embeddings
 from qbe.library import Library, Result
 from qbe.maps.choices import ColourBy
-from qbe.maps.colours import colours
+from qbe.maps.colours import colours, telling_folders
 from qbe.maps.points import Points
 from qbe.maps.projection import Coordinates
 from qbe.maps.thinning import coarse_to_fine
+from qbe.maps.words import placed_words
 from qbe.support.errors import UsageError, display
 
 RESULTS = 24
 ASKED = 64  # segments of a sound that neighbours are asked for
-NAMED = 100  # names that a search for a word gives
+NAMED = 100  # rows that a search for words gives
+WORDED = 100_000  # points, the first ones, that tell where words are
 
 
 class Shown(TypedDict, total=False):
-    """A point as the page is told of it. score : how well it answers; start : where the place in it begins, seconds"""
+    """A point as the page is told of it. score : how well it answers; at, until : where in it the answer lies, seconds;
+    tags : its words"""
 
     point: int
     path: str
@@ -38,6 +43,9 @@ class Shown(TypedDict, total=False):
     length: float
     level: float | None
     score: float
+    at: float
+    until: float
+    tags: list[dict[str, object]]
 
 
 @dataclass
@@ -54,27 +62,48 @@ class View:
         self._order = coarse_to_fine(self.where)
         self._number_of = np.empty(len(self._order), np.int64)
         self._number_of[self._order] = np.arange(len(self._order))
+        self._tagged = Tagged(self.library.store.name, self.points.names)
+
+    @property
+    def tagged(self) -> Tagged:
+        """What is said of its files now."""
+        self._tagged = self._tagged.now()
+        return self._tagged
 
     def about(self) -> dict[str, object]:
         """What the page must know before it draws."""
-        palettes = {by.value: {"colours": c.palette, "labels": c.labels} for by, c in self._colours.items()}
         name = os.path.basename(self.library.store.name)
-        return {"name": name, "points": len(self.points), "segments": self.segments, "palettes": palettes}
-
-    @cached_property
-    def _colours(self):  # type: ignore[no-untyped-def]
-        return {by: colours(self.points, by) for by in ColourBy}
+        is_tagged = bool(self.tagged.words)
+        return {"name": name, "points": len(self.points), "segments": self.segments, "tagged": is_tagged}
 
     def drawn(self) -> bytes:
-        """All points: x and y, float32 each, then the numbers of their colours, a byte each, by every rule in turn."""
-        parts = [self.where[self._order].astype("<f4").tobytes()]
-        return b"".join([*parts, *(c.of[self._order].tobytes() for c in self._colours.values())])
+        """All points: x and y, float32 each."""
+        return self.where[self._order].astype("<f4").tobytes()
 
-    def shown(self, number: int, **facts: float) -> Shown:
+    def coloured(self, by: ColourBy) -> bytes:
+        """A line of JSON, which colours there are and what they stand for; then the number of each point's, a byte."""
+        found = colours(self.points, by, self.tagged.words if by is ColourBy.TAG else {})
+        legend = json.dumps({"colours": [*found.palette], "labels": [*found.labels]})
+        return legend.encode() + b"\n" + found.of[self._order].tobytes()
+
+    def words(self) -> list[dict[str, object]]:
+        """What stands over the map, the most telling first: tags where there are any, else folders."""
+        words: Mapping[bytes, Sequence[str]] = self.tagged.words or self._folders
+        numbers = self._order[:WORDED]
+        of_points = [words.get(self.points.names[file], ()) for file in self.points.files[numbers].tolist()]
+        return [placed._asdict() for placed in placed_words(self.where[numbers], of_points)]
+
+    @cached_property
+    def _folders(self) -> dict[bytes, list[str]]:
+        names = self.points.names
+        folders = zip(names, telling_folders(names), strict=True)
+        return {name: [display(folder)] for name, folder in folders if folder}
+
+    def shown(self, number: int) -> Shown:
         """UsageError where there is no such point."""
         at = self._at(number)
         path, level = self.points.paths[at], float(self.points.levels[at])
-        told: Shown = {
+        return {
             "point": number,
             "path": display(os.path.abspath(path)),
             "folder": display(os.path.dirname(path)),
@@ -82,8 +111,8 @@ class View:
             "start": float(self.points.starts[at]),
             "length": float(self.points.lengths[at]),
             "level": None if np.isnan(level) else round(level, 1),
+            "tags": self.tagged.of(path),
         }
-        return told | facts  # type: ignore[return-value]
 
     def _at(self, number: int) -> int:
         if not 0 <= number < len(self.points):
@@ -99,10 +128,23 @@ class View:
         return Wav.of(self.points.paths[at], float(self.points.starts[at]), float(self.points.lengths[at]))
 
     def neighbours(self, number: int) -> list[Shown]:
-        """What the library finds for a point, without itself."""
+        """What the library finds for a point by the embeddings that it keeps, without itself.
+
+        A search for its file hears that anew, at quarters of a hop too: scores differ by some hundredths. That takes as
+        long as the sound is, and the file.
+        """
         with self._lock:
             found = self.library.search(self._embeddings(number), k=RESULTS + 1, places=self.segments)
         return [shown for shown in self._answers(found) if shown["point"] != number][:RESULTS]
+
+    def part(self, number: int, start: float, seconds: float) -> list[Shown]:
+        """What sounds like a part of a point, which begins `start` seconds after it does. AudioError as `wav`."""
+        at = self._at(number)
+        begin = float(self.points.starts[at]) + start
+        with self._lock:
+            path = os.fsdecode(self.points.paths[at])
+            found = self.library.search(path, start=begin, duration=seconds, k=RESULTS, places=self.segments)
+        return self._answers(found)
 
     def blended(self, likes: Sequence[int], unlikes: Sequence[int]) -> list[Shown]:
         """What is like some points and unlike others. UsageError where none is liked."""
@@ -117,15 +159,26 @@ class View:
         with self._lock:
             return self._answers(self.library.search(io.BytesIO(sound), k=RESULTS, places=self.segments))
 
-    def named(self, words: str) -> list[Shown]:
-        """The first points in whose path all words stand."""
-        wanted = [os.fsencode(word) for word in words.lower().split()]
-        numbers = (number for number, path in enumerate(self._lowered) if all(word in path for word in wanted))
-        return [self.shown(int(self._number_of[number])) for number, _ in zip(numbers, range(NAMED), strict=False)]
+    def found(self, text: str) -> dict[str, object]:
+        """The first points that bear words, the surest first, how many there are, and what is known instead."""
+        found = self.tagged.found(text)
+        files = [self._files[path] for path in found.scores]
+        begins, ends = (self.points.files.searchsorted(files, side).tolist() for side in ("left", "right"))
+        first = [at for begin, end in zip(begins, ends, strict=True) for at in range(begin, min(end, begin + NAMED))]
+        rows = [self.shown(int(self._number_of[at])) for at in first[:NAMED]]
+        count = sum(ends) - sum(begins)
+        return {"rows": rows, "count": count, "notes": found.notes}
 
-    @cached_property
-    def _lowered(self) -> list[bytes]:
-        return [os.fsencode(os.fsdecode(path).lower()) for path in self.points.paths]
+    def bearing(self, text: str) -> bytes:
+        """For each point whether it bears words: a byte, 1 or 0."""
+        bears = np.zeros(len(self.points.names), np.uint8)
+        bears[[self._files[path] for path in self.tagged.found(text).scores]] = 1
+        return bears[self.points.files][self._order].tobytes()
+
+    def say(self, numbers: Sequence[int], word: str, *, bears: bool) -> dict[str, object]:
+        """Keep that the files of points bear a word, or do not. As `Tagged.say`."""
+        meant, left_out = self.tagged.say({self.path(number) for number in numbers}, word, bears=bears)
+        return {"words": meant, "left_out": left_out}
 
     def _embeddings(self, number: int) -> Embeddings:
         at = self._at(number)
@@ -137,7 +190,8 @@ class View:
         return Embeddings(vectors, starts, starts + lengths, store.levels(rows), store.about.model)
 
     def _answers(self, found: Iterable[Result]) -> list[Shown]:
-        return [self.shown(self._number(result), score=round(result.score, 3), start=result.start) for result in found]
+        shown = ((self.shown(self._number(result)), result) for result in found)
+        return [{**one, "score": round(of.score, 3), "at": of.start, "until": of.end} for one, of in shown]
 
     def _number(self, result: Result) -> int:
         """The point of a result: of the file's, the one that begins nearest to it."""

@@ -16,6 +16,7 @@ from qbe.support.errors import AudioError, display
 
 HEAD = 44  # bytes
 MOST_SECONDS = 3600  # of one file; a browser plays no longer ones
+GLANCE = 0.01  # seconds that are decoded to know what a sound is
 PEAKS = 400
 PEAKS_SECONDS = 120  # looked at for a waveform
 
@@ -23,7 +24,7 @@ PEAKS_SECONDS = 120  # looked at for a waveform
 @lru_cache(maxsize=1024)
 def _kind(path: bytes, mtime: int) -> tuple[int, int]:  # noqa: ARG001
     """Sample rate and channels of a file as it was at some time; asked again and again while a sound plays."""
-    sound = decode(path)
+    sound = decode(path, duration=GLANCE)
     next(sound.blocks, None)  # so that a decoder that has begun is ended
     return sound.sample_rate, sound.channels if sound.channels <= 2 else 1
 
@@ -92,9 +93,10 @@ class Wav:
         for block in decode(self.path, start=start, duration=duration).blocks:
             yield block if block.shape[1] == self.channels else block.mean(1, keepdims=True)
 
-    def peaks(self) -> list[float]:
-        """The highest absolute sample of each of up to PEAKS equal stretches of its beginning, of 1."""
-        frames = min(self.frames, PEAKS_SECONDS * self.sample_rate)
-        highest = np.concatenate([np.abs(block).max(1) for block in self.samples(0, frames)])
+    def peaks(self, begin: float = 0.0) -> list[float]:
+        """The highest absolute sample of each of up to PEAKS equal stretches of PEAKS_SECONDS from there on, of 1."""
+        skip = min(round(begin * self.sample_rate), max(0, self.frames - 1))
+        frames = min(self.frames - skip, PEAKS_SECONDS * self.sample_rate)
+        highest = np.concatenate([np.abs(block).max(1) for block in self.samples(skip, frames)])
         bounds = np.linspace(0, len(highest), min(PEAKS, len(highest)) + 1)[:-1].astype(int)
         return [round(float(peak), 3) for peak in np.maximum.reduceat(highest, bounds)]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from qbe.cli.formats import Row
     from qbe.cli.tables import Shown
+    from qbe.maps.colours import Words
     from qbe.maps.points import Points
     from qbe.maps.projection import Coordinates, OnShare
     from qbe.maps.table import Table
@@ -59,13 +60,14 @@ def map(
 
     is_picture = _is_picture(output, dimensions, as_json, null)
     store = open_store(library)
+    words = _words(library) if is_picture and colour is ColourBy.TAG else {}
     points = segments_of(store) if segments else files_of(store)
     table = _old_table(keep, dimensions, is_picture) if keep else None
     with progress("map", 1, quiet=quiet, verbose=verbose) as update:
         note = f"{len(points)} {'segments' if segments else 'files'}"
         where = _laid_out(points, dimensions or 2, seed, table, library, lambda share: update(share, note))
     if output and is_picture:
-        _save(output, [_picture(output, points, where, colour)])
+        _save(output, [_picture(output, points, where, colour, words)])
     elif output:
         _save(output, written(points, where, b"\0" if null else b"\n"))
     else:
@@ -91,7 +93,7 @@ def _old_table(keep: str, dimensions: int | None, is_picture: bool) -> Table:
     from qbe.maps.table import read_table
 
     table = read_table(keep)
-    own = len(next(iter(table.values())))
+    own = table.where.shape[1]
     if own != (dimensions or own):
         raise UsageError(f"--dimensions {dimensions}: {keep} has {own}")
     if is_picture and own == 3:
@@ -107,18 +109,27 @@ def _laid_out(
 
     if table is None:
         return project(points, dimensions, seed, on_share)
-    known = known_points(points, table)
-    if not known:
+    known, places = known_points(points, table)
+    if not len(known):
         raise UsageError(f"--keep: nothing of that table is in {library}: leave it out")
-    return extend(points, known, seed, on_share)
+    return extend(points, known, places, seed, on_share)
 
 
-def _picture(output: str, points: Points, where: Coordinates, colour: ColourBy) -> bytes:
+def _words(library: str) -> Words:
+    from qbe.tags.kept import borne_words, kept_tags
+
+    words = borne_words(kept_tags(library))
+    if not words:
+        raise UsageError(f"--colour tag: no tags are kept with {library}: `qbe tag --write` finds some")
+    return words
+
+
+def _picture(output: str, points: Points, where: Coordinates, colour: ColourBy, words: Words) -> bytes:
     from qbe.maps.colours import colours
     from qbe.maps.pictures import png, svg
 
     draw = svg if output.lower().endswith(".svg") else png
-    return draw(where, colours(points, colour))
+    return draw(where, colours(points, colour, words))
 
 
 def _save(output: str, pieces: Iterable[bytes]) -> None:

@@ -128,7 +128,7 @@ def _bearers(
     opened: Library, text: str, table: str | None, inside: list[str] | None, min_score: float | None, quiet: bool
 ) -> list[Result]:
     """The files that bear the words of a text, best first; on stderr, how many bear each word."""
-    from qbe.library import LIKELY
+    from qbe.tags.tables import LIKELY
 
     with progress("tags", None, quiet=quiet) as update:
         least = LIKELY if min_score is None else min_score

@@ -11,3 +11,4 @@ class ColourBy(StrEnum):
     FOLDER = "folder"
     LEVEL = "level"
     LENGTH = "length"
+    TAG = "tag"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,18 +36,14 @@ def project(points: Points, dimensions: int, seed: int, on_share: OnShare = lamb
 
 
 def extend(
-    points: Points, known: Mapping[int, tuple[float, ...]], seed: int, on_share: OnShare = lambda _: None
+    points: Points, known: Numbers, places: Coordinates, seed: int, on_share: OnShare = lambda _: None
 ) -> Coordinates:
-    """A map on which the points of `known` stay where they are, and all others are placed beside these.
-
-    known : where some points are, at least one
-    """
+    """A map on which the points `known` [k], one at least, stay at `places` [k, d], and all others lie beside these."""
     rng = np.random.default_rng(seed)
-    numbers, places = np.array(list(known)), np.array(list(known.values()))
     where = np.empty((len(points), places.shape[1]))
-    where[numbers] = places
-    others = np.setdiff1d(np.arange(len(points)), numbers, assume_unique=True)
-    _place(points, others, _drawn(numbers, rng), where, rng, on_share)
+    where[known] = places
+    others = np.setdiff1d(np.arange(len(points)), known, assume_unique=True)
+    _place(points, others, _drawn(known, rng), where, rng, on_share)
     return where
 
 

@@ -13,7 +13,7 @@ from qbe.tags.aliases import read_aliases
 from qbe.tags.bearing import FILE, FOLDER
 from qbe.tags.kept import kept_tags
 from qbe.tags.neighbours import sound_vectors
-from qbe.tags.tables import Tag, read_tags
+from qbe.tags.tables import USER, Tag, read_tags
 from qbe.tags.tagging import Sources, Tagger
 from qbe.tags.text import Words, counted, read_terms
 
@@ -37,14 +37,18 @@ class Answer(NamedTuple):
 def library_tags(
     store: Store, table: str | None, min_score: float, on_step: Callable[[str], None] = lambda _: None
 ) -> list[Tag]:
-    """The tags of a table; or those kept with the library; or else what its names make likely, worked out now.
+    """The tags of a table; or those kept with the library; or else what its names, and what its user alone has said,
+    make likely, worked out now.
 
     min_score : of what is worked out
     """
     if table is not None:
         return read_tags(table).tags
-    sources = Sources([], frozenset([FOLDER, FILE]), read_aliases())
-    return kept_tags(store.name) or list(Tagger(store, sources, on_step).tags(min_score))
+    kept = kept_tags(store.name)
+    if any(tag.source != USER for tag in kept):
+        return kept
+    sources = Sources(kept, frozenset([FOLDER, FILE]), read_aliases())
+    return list(Tagger(store, sources, on_step).tags(min_score))
 
 
 def find(store: Store, text: str, tags: Sequence[Tag], min_score: float = 0.0) -> Answer:

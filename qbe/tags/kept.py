@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from qbe.support.errors import UsageError, display
 from qbe.support.saving import locked
-from qbe.tags.tables import NEAR, NOT, Tag, can_be_written, read_tags, write_tags
+from qbe.tags.tables import LIKELY, NEAR, NOT, USER, Tag, can_be_written, read_tags, write_tags
 
 ENDING = ".tags.tsv"
 
@@ -32,6 +32,15 @@ def kept_tags(library: str) -> list[Tag]:
     return read_tags(name).tags if os.path.exists(name) else []
 
 
+def borne_words(tags: Iterable[Tag]) -> dict[bytes, list[str]]:
+    """The words that sounds likely bear, the likeliest first."""
+    borne: dict[bytes, list[str]] = {}
+    for tag in sorted(tags, key=lambda tag: -tag.score):
+        if tag.word and tag.score >= LIKELY and not tag.word.startswith(NOT):
+            borne.setdefault(tag.path, []).append(tag.word)
+    return borne
+
+
 def kept_facts(library: str) -> dict[str, int]:
     """What `qbe info` tells of the kept tags: how many files have any, and how many words they are; nothing where there
     is no table. Raises as `kept_tags`."""
@@ -48,6 +57,27 @@ def keep_tags(library: str, tags: Iterable[Tag], paths: Sequence[bytes]) -> list
     with locked(name):
         tags = list(tags)
         tagged = {tag.path for tag in tags}
-        every = [*tags, *(Tag(path, "", 0.0, NEAR) for path in paths if path not in tagged)]
-        write_tags(name, sorted((tag for tag in every if can_be_written(tag.path)), key=lambda tag: tag.path))
+        _write(name, [*tags, *(Tag(path, "", 0.0, NEAR) for path in paths if path not in tagged)])
     return [path for path in paths if not can_be_written(path)]
+
+
+def keep_word(library: str, paths: Iterable[bytes], words: Iterable[str], *, bears: bool) -> list[bytes]:
+    """Write into the table of a library that its user says of some sounds that they bear words, or do not.
+
+    Whatever it said of these words and sounds is gone. Gives the paths that a table cannot name. Raises as `kept_tags`.
+    """
+    name, paths, words = kept_name(library), set(paths), set(words)
+    sign = "" if bears else NOT
+    with locked(name):
+        stay = [tag for tag in kept_tags(library) if not (tag.path in paths and _is_of(tag.word, words))]
+        _write(name, [*stay, *(Tag(path, sign + word, 1.0, USER) for path in paths for word in sorted(words))])
+    return sorted(path for path in paths if not can_be_written(path))
+
+
+def _is_of(word: str, words: set[str]) -> bool:
+    """Whether a tag says something of one of these words, or only that nothing is known."""
+    return not word or word.removeprefix(NOT) in words
+
+
+def _write(name: str, tags: Iterable[Tag]) -> None:
+    write_tags(name, sorted((tag for tag in tags if can_be_written(tag.path)), key=lambda tag: tag.path))

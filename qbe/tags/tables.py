@@ -13,6 +13,7 @@ from qbe.support.saving import save_file
 USER, NAME, NEAR = "user", "name", "near"
 SOURCES = (USER, NAME, NEAR)
 NOT = "-"  # before a tag: the sound does not bear it
+LIKELY = 0.5  # from this score on a tag is likelier right than wrong
 HEADING = (b"path", b"tag")
 
 

@@ -13,11 +13,10 @@ from functools import cached_property
 from qbe.support.errors import UsageError
 from qbe.tags.aliases import Aliases
 from qbe.tags.spelling import letters_of, singular
-from qbe.tags.tables import NAME, NEAR, NOT, USER, Tag
+from qbe.tags.tables import LIKELY, NAME, NEAR, NOT, USER, Tag
 from qbe.tags.words import tokens
 
 TERM = re.compile(r'(-?)(?:"([^"]*)"|([^\s"]+))')
-LIKELY = 0.5  # from this score on a sound bears a word that none is to bear
 OFFERED, ALIKE = 3, 0.6  # words for one that is not known, and how like it they are
 
 Borne = dict[bytes, tuple[float, str]]  # score and source of a term, of the sounds that bear it
@@ -83,10 +82,15 @@ def read_terms(text: str, aliases: Aliases) -> list[Term]:
 
 
 class Words:
-    """The tags of sounds and their names, to be asked for words. paths : of all sounds that may be found"""
+    """The tags of sounds and their names, to be asked for words.
 
-    def __init__(self, tags: Iterable[Tag], paths: Sequence[bytes]) -> None:
+    paths : of all sounds that may be found
+    anywhere : whether a term is in a name wherever its letters are, not only as words, as suits one that is being typed
+    """
+
+    def __init__(self, tags: Iterable[Tag], paths: Sequence[bytes], *, anywhere: bool = False) -> None:
         self.paths = paths
+        self._plain = [os.fsdecode(path).casefold() for path in paths] if anywhere else []
         there = set(paths)
         self._tags: dict[str, list[Tag]] = {}
         for tag in tags:
@@ -99,12 +103,17 @@ class Words:
 
     def bearing(self, term: Term) -> Borne:
         """The sounds that bear a term, by their tags or in their names; none of which its user says otherwise."""
-        borne: Borne = {path: (1.0, NAME) for path in self.paths if term.stands_in(path)}
+        borne: Borne = dict.fromkeys(self._named(term), (1.0, NAME))
         of_words = [self._bearing(words) for words in term.words(self.vocabulary)]
         for path in set.intersection(*map(set, of_words)):
             borne[path] = max(min(of_word[path] for of_word in of_words), borne.get(path, (0.0, NEAR)))
         denied = {tag.path for word in term.meant for tag in self._tags.get(NOT + word, [])}
         return {path: found for path, found in borne.items() if path not in denied}
+
+    def _named(self, term: Term) -> list[bytes]:
+        text = term.text.casefold()
+        named = {path for path, plain in zip(self.paths, self._plain, strict=False) if text in plain}
+        return [path for path in self.paths if path in named or term.stands_in(path)]
 
     def _bearing(self, words: Iterable[str]) -> Borne:
         borne: Borne = {}

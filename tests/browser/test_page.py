@@ -11,76 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import CHROMIUM, DRIVER, SECONDS, Page, browsing
 from conftest import DATA, noise, write_sound
 from serving import Served, serving
 from shell import sh
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium, or no chromedriver, here")
 
-FLAGS = """
---headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
---disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required --window-size=1280,800
---use-fake-device-for-media-stream --use-fake-ui-for-media-stream
-"""
-SECONDS = 60  # that anything may take
 SOUNDS = ("drums", "water")
-
-
-class Page:
-    """The page, and what a person does there."""
-
-    def __init__(self, browser: Any, address: str) -> None:
-        self.browser = browser
-        browser.get(address)
-        self.wait("document.body && document.body.dataset.ready")
-
-    def run(self, script: str, *arguments: object) -> Any:
-        return self.browser.execute_script(script, *arguments)
-
-    def wait(self, condition: str) -> Any:
-        """The value of a JavaScript expression as soon as it is true."""
-        end = time.monotonic() + SECONDS
-        while not (value := self.run(f"return {condition}")):
-            assert time.monotonic() < end, f"never: {condition}; the page says: {self.text('message')}"
-            time.sleep(0.05)
-        return value
-
-    def text(self, name: str) -> str:
-        return str(self.run("return document.getElementById(arguments[0])?.textContent || ''", name))
-
-    def rows(self) -> list[str]:
-        return list(self.run("return [...document.querySelectorAll('#list .what')].map((what) => what.textContent)"))
-
-    def keys(self, *keys: str) -> None:
-        from selenium.webdriver.common.action_chains import ActionChains
-
-        ActionChains(self.browser).send_keys(*keys).perform()
-
-    def point(self, name: str) -> int:
-        """The number of the sound of that name."""
-        script = "return fetch('1/names?words=' + arguments[0]).then((a) => a.json()).then((a) => a[0].point)"
-        return int(self.run(script, name))
-
-    def pointer(self, event: str, point: int, right: int = 0, down: int = 0, **options: object) -> None:
-        """An event of the pointer at a point of the map, or beside it."""
-        script = """
-        const map = document.getElementById("map"), place = map.getBoundingClientRect();
-        const at = qbe.map.toScreen(arguments[1]);
-        map.setPointerCapture = () => {};  // there is no pointer to capture
-        map.dispatchEvent(new PointerEvent(arguments[0], { bubbles: true, pointerId: 1, ...arguments[4],
-          clientX: place.left + at[0] + arguments[2], clientY: place.top + at[1] + arguments[3] }));
-        """
-        self.run(script, event, point, right, down, options)
-
-    def click(self, name: str) -> None:
-        self.run("document.getElementById(arguments[0]).click()", name)
-
-    def choose(self, name: str) -> None:
-        point = self.point(name)
-        self.pointer("pointerdown", point)
-        self.pointer("pointerup", point)
-        self.wait(f"document.getElementById('title').textContent.startsWith('Like {name}')")
 
 
 @pytest.fixture(scope="module")
@@ -95,21 +33,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
-        options.add_argument(flag)
-    saved = str(tmp_path_factory.mktemp("saved"))
-    several = "profile.default_content_setting_values.automatic_downloads"
-    options.add_experimental_option("prefs", {"download.default_directory": saved, several: 1})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
-    browser.saved = Path(saved)
-    yield browser
-    browser.quit()
+    with browsing(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
 
 
 @contextmanager
@@ -138,7 +63,8 @@ def test_the_map_is_drawn_with_a_word_for_every_folder(page: Page) -> None:
     return new Set(new Uint32Array(pixels.buffer)).size
     """
     assert page.run(colours) >= 1 + len(SOUNDS)
-    assert sorted(page.run("return qbe.map.words.map((word) => word.text)")) == sorted(SOUNDS)
+    page.wait("qbe.map.words.length && qbe.map.written.length")
+    assert set(page.run("return qbe.map.words.map((word) => word.text)")) == set(SOUNDS)
     assert "?" not in page.run("return location.href")  # the token is not left in the address
 
 
@@ -189,8 +115,12 @@ def test_space_plays_and_silences(page: Page) -> None:
 def test_a_slash_searches_in_names_and_enter_needs_no_mouse(page: Page) -> None:
     page.keys("/")
     page.keys("stream")
-    page.wait("document.getElementById('title').textContent === 'Names with stream'")
+    page.wait("document.getElementById('title').textContent === '3 with stream'")
     assert sorted(page.rows()) == ["stream 1.ogg", "stream 2.ogg", "stream 3.ogg"]
+    assert page.run("return qbe.map.borne().length") == 3  # the others are faded, and the pointer passes over them
+    other = page.point("snare.mp3")
+    page.pointer("pointermove", other)
+    assert page.run("return qbe.map.hovered") != other
     page.keys("\ue015")
     page.wait("document.getElementById('name').textContent.startsWith('stream')")
     page.keys("/")
@@ -198,6 +128,7 @@ def test_a_slash_searches_in_names_and_enter_needs_no_mouse(page: Page) -> None:
     page.wait("document.getElementById('title').textContent.endsWith('nothing found')")
     page.keys("\ue00c")
     page.wait("document.activeElement === document.body")
+    assert page.run("return qbe.map.borne().length === qbe.map.count")
 
 
 def test_likes_and_unlikes_make_one_query(page: Page) -> None:
@@ -209,7 +140,61 @@ def test_likes_and_unlikes_make_one_query(page: Page) -> None:
     page.keys("u")
     page.wait("document.getElementById('title').textContent === 'Like 1, unlike 1'")
     assert "stream 1.ogg" not in page.rows()
-    page.keys("u")
+    assert page.run("return [...document.querySelectorAll('#liked button')].map((one) => one.textContent)") == [
+        "♥ stream 1.ogg", "✗ stream 2.ogg", "Clear"
+    ]  # fmt: skip
+    page.choose("stream 3.ogg")
+    page.keys("l")
+    page.wait("document.getElementById('title').textContent === 'Like 2, unlike 1'")
+    page.click("unmark")
+    page.wait("!document.querySelector('#liked button')")
+
+
+def test_a_part_of_a_waveform_is_played_and_searched_for(page: Page, folder: Path) -> None:
+    page.choose("stream 1.ogg")
+    page.wait("document.getElementById('wave').getContext('2d').getImageData(0, 0, 600, 80).data.some((part) => part)")
+    script = """
+    const wave = document.getElementById("wave"), place = wave.getBoundingClientRect();
+    wave.setPointerCapture = () => {};
+    for (const [name, share] of [["down", 0.25], ["move", 0.4], ["move", 0.5], ["up", 0.5]]) {
+      wave.dispatchEvent(new PointerEvent(`pointer${name}`, { bubbles: true, pointerId: 1,
+        clientX: place.left + share * place.width, clientY: place.top + 9 }));
+    }
+    """
+    page.run(script)
+    page.wait("qbe.player.seconds > 1.4")
+    page.wait("/Like stream 1.ogg 0:01.5 – 0:03.0/.test(document.getElementById('title').textContent)")
+    path = "sounds/water/stream 1.ogg"
+    found = sh(f"qbe search lib.idx '{path}' --start 1.5 --duration 1.5 -k 3", folder).stdout.decode().splitlines()
+    assert page.rows()[0] == os.path.basename(found[0].split("\t")[1])
+    page.wait("!qbe.player.isPlaying")  # at the end of the part
+    assert page.run("return qbe.player.seconds") < 4
+    told = page.run("return document.getElementById('wave').getAttribute('aria-valuetext')")
+    assert told.startswith("part from 0:01.5")
+
+
+def test_a_part_can_be_chosen_without_a_mouse(page: Page) -> None:
+    page.choose("stream 2.ogg")
+    page.run("document.getElementById('wave').focus()")
+    page.keys("\ue014", "\ue014")  # right
+    script = """
+    for (let k = 0; k < 10; k++) document.getElementById("wave").dispatchEvent(
+      new KeyboardEvent("keydown", { key: "ArrowRight", shiftKey: true, bubbles: true }));
+    """
+    page.run(script)
+    page.keys("\ue007")
+    page.wait("/Like stream 2.ogg 0:00.2 – 0:01.4/.test(document.getElementById('title').textContent)")
+    page.run("document.activeElement.blur()")
+
+
+def test_an_answer_is_played_from_its_place(page: Page) -> None:
+    page.choose("stream 3.ogg")
+    page.run("qbe.player.silence()")
+    page.run("document.querySelectorAll('#list li')[0].click()")
+    page.wait("qbe.player.isPlaying && qbe.player.seconds > 0")
+    place = page.run("return [...document.querySelectorAll('#list li small')][0].textContent")
+    begin = float(place.partition(":")[2])
+    assert begin <= page.run("return qbe.player.seconds") + 0.06
 
 
 def test_a_sound_that_is_dropped_is_searched_for(page: Page) -> None:

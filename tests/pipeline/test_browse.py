@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
+import sys
+import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
 import soundfile
 from conftest import DATA, noise, write_sound
 from serving import Served, serving
-from shell import rows, said, sh
+from shell import ENVIRONMENT, rows, said, sh
+
+import qbe.browse
+
+ASSETS = Path(qbe.browse.__file__).parent / "assets"
+
+
+def points_with(served: Served, words: str) -> list[int]:
+    """Of the files that have these words in their names."""
+    return [one["point"] for one in served.json(f"/1/found?words={quote(words)}")["rows"]]
 
 
 @pytest.fixture(scope="module")
@@ -37,19 +51,21 @@ def test_the_page_comes_with_all_that_it_names(served: Served) -> None:
     status, headers, page = served.ask("GET", "/")
     assert status == 200
     assert "script-src 'self'" in headers["Content-Security-Policy"]
-    for name in ("style.css", "app.js", "map.js", "sounds.js", "icon.svg"):
-        status, _, content = served.ask("GET", f"/{name}")
-        assert status == 200
-        assert content
+    names, seen = re.findall(r'(?:href|src)="([^"]+)"', page.decode()), set[str]()
+    while names:
+        seen.add(name := names.pop())
+        status, headers, content = served.ask("GET", f"/{name}")
+        assert (status, bool(content)) == (200, True)
+        if name.endswith(".js"):
+            assert headers["Content-Type"].startswith("text/javascript")
+            names += set(re.findall(r'(?:from|import) "\./([^"]+)"', content.decode())) - seen
+    assert seen == {path.name for path in ASSETS.iterdir()} - {"index.html"}
     assert b"style=" not in page
     assert b"http" not in page.replace(b"http-equiv", b"")
 
 
 def test_the_page_is_small() -> None:
-    import qbe.browse
-
-    assets = Path(qbe.browse.__file__).parent / "assets"
-    assert sum(path.stat().st_size for path in assets.iterdir()) < 100_000
+    assert sum(path.stat().st_size for path in ASSETS.iterdir()) < 100_000
 
 
 def test_points_are_all_files_where_the_map_has_them(served: Served, folder: Path) -> None:
@@ -58,8 +74,7 @@ def test_points_are_all_files_where_the_map_has_them(served: Served, folder: Pat
     listed = sh("find sounds -type f | sort", folder).stdout.decode().splitlines()
     assert (about["name"], count) == ("lib.idx", len(listed))
     _, _, content = served.ask("GET", "/1/points")
-    assert len(content) == count * (8 + len(about["palettes"]))
-    where = np.frombuffer(content[: 8 * count], "<f4").reshape(-1, 2)
+    where = np.frombuffer(content, "<f4").reshape(count, 2)
     on_map = {row[0]: [float(row[3]), float(row[4])] for row in rows(sh("qbe map lib.idx", folder))}
     shown = [served.json(f"/1/point/{point}") for point in range(count)]
     assert sorted(one["path"] for one in shown) == [str(folder / path) for path in listed]
@@ -93,9 +108,16 @@ def test_a_sound_comes_as_wav_of_any_format(served: Served) -> None:
 
 
 def test_names_are_found_by_their_words_in_any_order(served: Served) -> None:
-    found = served.json("/1/names?words=STREAM%20water")
-    assert sorted(one["name"] for one in found) == ["stream 1.ogg", "stream 2.ogg", "stream 3.ogg"]
-    assert served.json("/1/names?words=nothing%20such") == []
+    found = served.json("/1/found?words=STREA%20water")
+    assert [one["name"] for one in found["rows"]] == ["stream 1.ogg", "stream 2.ogg", "stream 3.ogg"]
+    assert found["count"] == 3
+    _, _, bearing = served.ask("GET", "/1/bearing?words=STREA%20water")
+    assert sorted(np.flatnonzero(np.frombuffer(bearing, np.uint8))) == sorted(one["point"] for one in found["rows"])
+    assert served.json("/1/found?words=nothing%20such")["rows"] == []
+    assert [one["name"] for one in served.json("/1/found?words=stream%20-3%20-2")["rows"]] == ["stream 1.ogg"]
+    for wrong in ("%22a", "-a", ""):
+        status, _, content = served.ask("GET", f"/1/found?words={wrong}")
+        assert (status, "--text" in content.decode()) == (422, False)
 
 
 def test_a_sound_that_is_posted_is_searched_for(served: Served) -> None:
@@ -108,7 +130,7 @@ def test_a_sound_that_is_posted_is_searched_for(served: Served) -> None:
 
 
 def test_likes_and_unlikes_are_searched_for_at_once(served: Served) -> None:
-    streams = [one["point"] for one in served.json("/1/names?words=stream")]
+    streams = points_with(served, "stream")
     found = served.post("/1/blend", {"likes": streams[:2], "unlikes": []})
     assert found[0]["point"] == streams[2]
     assert not {one["point"] for one in found} & set(streams[:2])
@@ -117,7 +139,7 @@ def test_likes_and_unlikes_are_searched_for_at_once(served: Served) -> None:
 
 
 def test_a_selection_leaves_as_playlist_table_and_clips(served: Served, folder: Path) -> None:
-    chosen = [one["point"] for one in served.json("/1/names?words=stream")]
+    chosen = points_with(served, "stream")
     body = json.dumps({"points": chosen}).encode()
     paths = [served.json(f"/1/point/{point}")["path"] for point in chosen]
     _, _, playlist = served.ask("POST", "/1/export/m3u", body)
@@ -135,7 +157,7 @@ def test_a_selection_leaves_as_playlist_table_and_clips(served: Served, folder: 
 
 def test_a_missing_file_is_told_and_the_rest_goes_on(folder: Path) -> None:
     with serving(folder, "lib.idx") as served:
-        point = served.json("/1/names?words=kick.mp3")[0]["point"]
+        (point,) = points_with(served, "kick.mp3")
         (folder / "sounds" / "drums" / "kick.mp3").rename(folder / "kick.mp3")
         try:
             for what in ("sound", "peaks"):
@@ -176,6 +198,97 @@ def test_segments_are_points_too(folder: Path) -> None:
         assert {one["point"] for one in near} < set(range(held))
 
 
+@pytest.mark.parametrize("by", ["folder", "level", "length", "tag"])
+def test_every_point_has_a_colour_that_the_legend_tells(served: Served, by: str) -> None:
+    _, _, content = served.ask("GET", f"/1/colours/{by}")
+    legend, _, numbers = content.partition(b"\n")
+    told = json.loads(legend)
+    assert len(numbers) == served.json("/about")["points"]
+    assert max(numbers) < len(told["colours"]) == len(told["labels"])
+    if by == "folder":
+        names = [told["labels"][number] for number in numbers]
+        assert names == [Path(served.json(f"/1/point/{point}")["folder"]).name for point in range(len(numbers))]
+
+
+def test_words_stand_where_what_bears_them_lies(served: Served) -> None:
+    where = np.frombuffer(served.ask("GET", "/1/points")[2], "<f4").reshape(-1, 2)
+    words = served.json("/1/words")
+    assert {word["text"] for word in words} == {"drums", "water"}
+    for word in words:
+        own = where[points_with(served, word["text"])]
+        assert (own.min(0) - 1e-3 <= [word["x"], word["y"]]).all()
+        assert (own.max(0) + 1e-3 >= [word["x"], word["y"]]).all()
+
+
+def test_a_part_is_searched_for_as_the_command_does(served: Served, folder: Path) -> None:
+    (point,) = points_with(served, "stream 1.ogg")
+    found = served.json(f"/1/part/{point}?from=1&to=2.5")
+    wanted = rows(sh("qbe search lib.idx 'sounds/water/stream 1.ogg' --start 1 --duration 1.5 -k 24", folder))
+    assert [(one["path"], one["score"]) for one in found] == [
+        (str(folder / row[1]), pytest.approx(float(row[0]), abs=1e-3)) for row in wanted
+    ]
+    assert [one["at"] for one in found] == pytest.approx([float(row[2]) for row in wanted], abs=1e-3)
+
+
+def test_tags_are_added_and_removed_in_a_table_beside_the_library(folder: Path) -> None:
+    shutil.copy(folder / "lib.idx", folder / "tagged.idx")
+    with serving(folder, "tagged.idx") as served:
+        assert not served.json("/about")["tagged"]
+        points = points_with(served, "stream")
+        assert served.post("/1/tag", {"points": points, "word": " Bach "}) == {"words": ["bach"], "left_out": 0}
+        assert served.json("/about")["tagged"]
+        assert points_with(served, "bach") == points
+        assert served.json(f"/1/point/{points[0]}")["tags"] == [{"word": "bach", "score": 1.0, "source": "user"}]
+        table = [line.split("\t") for line in (folder / "tagged.idx.tags.tsv").read_text().splitlines()[1:]]
+        assert table == [[f"sounds/water/stream {k}.ogg", "bach", "1.0000", "user"] for k in (1, 2, 3)]
+        served.post("/1/untag", {"points": points[:1], "word": "bach"})
+        assert points_with(served, "bach") == points[1:]
+        assert {word["text"] for word in served.json("/1/words")} <= {"bach"}
+        assert sh("qbe tag tagged.idx --write; qbe info tagged.idx --json", folder).returncode == 0
+        assert "drum" in [tag["word"] for tag in served.json(f"/1/point/{points_with(served, 'kick.mp3')[0]}")["tags"]]
+        assert points_with(served, "bach") == points[1:]  # what the user has said stays
+        found = rows(sh("qbe search tagged.idx --text bach", folder))
+        assert sorted(row[1] for row in found) == [f"sounds/water/stream {k}.ogg" for k in (2, 3)]
+        (folder / "tagged.idx.tags.tsv").write_text("junk\n")
+        status, _, content = served.ask("GET", f"/1/point/{points[0]}")
+        assert (status, "line 1" in content.decode()) == (422, True)
+
+
+@pytest.mark.parametrize("word", ["", " ", "-kick", "a\tb", "a\nb", "\x00", "x" * 101, ["a"], 7, None, ".."])
+def test_what_is_no_tag_is_refused(served: Served, folder: Path, word: object) -> None:
+    for what in ("tag", "untag"):
+        status, _, content = served.ask("POST", f"/1/{what}", json.dumps({"points": [0], "word": word}).encode())
+        assert status in (400, 422), content
+    assert not (folder / "lib.idx.tags.tsv").exists()
+
+
+@contextmanager
+def opener(folder: Path) -> Iterator[Path]:
+    """A program that opens folders, first of those on the PATH; it writes which one."""
+    program, opened = folder / "bin" / "xdg-open", folder / "opened"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}.part && mv {opened}.part {opened}\n')
+    program.chmod(0o755)
+    yield opened
+    opened.unlink(missing_ok=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="another program opens folders here")
+def test_the_folder_of_a_sound_is_opened_here_and_for_nobody_else(folder: Path) -> None:
+    with opener(folder) as opened:
+        with serving(folder, "lib.idx", PATH=f"{folder / 'bin'}:{ENVIRONMENT['PATH']}") as served:
+            (point,) = points_with(served, "kick.mp3")
+            assert served.post("/1/folder", {"points": [point]}) == {}
+            end = time.monotonic() + 60
+            while not opened.exists():
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            assert opened.read_text() == str(folder / "sounds" / "drums")
+        with serving(folder, "lib.idx", PATH=str(Path(sys.executable).parent)) as served:
+            status, _, content = served.ask("POST", "/1/folder", json.dumps({"points": [point]}).encode())
+            assert (status, "no xdg-open" in content.decode()) == (422, True)
+
+
 ATTACKS = {
     "no cookie": ("GET", "/about", {"Cookie": ""}, 403),
     "another cookie": ("GET", "/about", {"Cookie": "qbe-{port}=wrong"}, 403),
@@ -214,6 +327,10 @@ ATTACKS = {
     "a long address": ("GET", "/" + "a" * 70_000, {}, 414),
     "a long header": ("GET", "/about", {"X": "a" * 70_000}, 431),
     "many headers": ("GET", "/about", {f"X-{k}": "a" for k in range(200)}, 431),
+    "seconds that are none": ("GET", "/1/peaks/0?from=nan", {}, 400),
+    "a part under zero": ("GET", "/1/part/0?from=-1&to=2", {}, 400),
+    "colours by what is none": ("GET", "/1/colours/__class__", {}, 404),
+    "a folder by path": ("GET", "/1/folder?path=/etc", {}, 404),
     "a body of no length": ("POST", "/1/answers", {"Content-Length": "x"}, 411),
     "a body of a length under zero": ("POST", "/1/answers", {"Content-Length": "-1"}, 411),
     "a body that is too long": ("POST", "/1/answers", {"Content-Length": "99999999999"}, 413),

@@ -64,7 +64,7 @@ STANDS_ON = {
     "search": {"audio", "encoder", "streams", "support"},
     "tags": {"search", "streams", "support"},
     "index": {"search", "streams", "support"},
-    "browse": {"audio", "embedding", "library", "maps", "streams", "support"},
+    "browse": {"audio", "embedding", "library", "maps", "streams", "support", "tags"},
     "maps": {"search", "streams", "support"},
     "learn": {"audio", "encoder", "streams", "support"},
     "measure": {"audio", "encoder", "index", "search", "streams", "support"},

@@ -17,7 +17,8 @@ from qbe.maps.choices import ColourBy
 from qbe.maps.colours import APART, OTHERS, STEPS, Colours, colours
 from qbe.maps.pictures import CAPTION, MARGIN, SIDE, png, svg
 from qbe.maps.points import Points
-from qbe.maps.table import known_points, place, read_table
+from qbe.maps.table import known_points, read_table, written
+from qbe.maps.words import placed_words
 from qbe.support.errors import UsageError
 
 
@@ -44,6 +45,42 @@ def test_folders_have_colours_from_where_they_part() -> None:
     found = colours(points(names), ColourBy.FOLDER)
     assert [found.labels[of] for of in found.of] == ["kicks", "kicks", "birds", "."]
     assert len({found.palette[of] for of in found.of}) == 3
+
+
+def test_a_file_has_the_colour_of_the_word_that_most_others_bear_but_not_most_of_all() -> None:
+    names = [b"%d.wav" % number for number in range(9)]
+    words = {name: ["drum", "kick" if number < 4 else "snare"] for number, name in enumerate(names[:8])}
+    words[names[0]].append("rare")
+    found = colours(points(names), ColourBy.TAG, words)
+    assert [found.labels[of] for of in found.of] == ["kick"] * 4 + ["snare"] * 4 + ["others"]
+    assert found.palette[found.of[8]] == OTHERS
+
+
+def test_a_word_that_all_bear_colours_them_where_there_is_no_other() -> None:
+    found = colours(points([b"a.wav", b"b.wav"]), ColourBy.TAG, {b"a.wav": ["drum"], b"b.wav": ["drum"]})
+    assert [found.labels[of] for of in found.of] == ["drum", "drum"]
+
+
+def test_a_word_stands_in_the_midst_of_what_bears_it() -> None:
+    rng = np.random.default_rng(0)
+    middles = {"kick": (0.0, 0.0), "snare": (10.0, 0.0), "hihat": (0.0, 10.0), "": (10.0, 10.0)}
+    where = np.concatenate([rng.normal(middle, 0.5, (50, 2)) for middle in middles.values()])
+    words = [["drum", word] if word else ["drum"] for word in middles for _ in range(50)]
+    placed = placed_words(where, words)
+    assert {one.text for one in placed} == {"kick", "snare", "hihat"}  # what all bear tells nothing of any place
+    for one in placed:
+        assert np.hypot(one.x - middles[one.text][0], one.y - middles[one.text][1]) < 2
+    assert [one.side for one in placed] == sorted(one.side for one in placed)
+    assert {one.text for one in placed if one.side == 2} == {"kick", "snare", "hihat"}
+
+
+def test_a_word_that_few_bear_in_a_place_does_not_stand_there() -> None:
+    where = np.zeros((30, 2))
+    where[15:] = 1
+    words = [["rare"] if number < 6 else [] for number in range(30)]
+    assert placed_words(where, words) == []
+    assert placed_words(where, [["all"]] * 30) == []
+    assert placed_words(where, [[]] * 30) == []
 
 
 def test_names_without_folders_have_one_colour() -> None:
@@ -133,11 +170,28 @@ def test_one_point_is_drawn_in_the_middle(draw) -> None:  # type: ignore[no-unty
 def test_a_table_gives_the_places_of_those_that_are_there(tmp_path: Path) -> None:
     table = tmp_path / "old.tsv"
     table.write_bytes(b"gone.wav\t0.0000\t1.0000\t5.0\t6.0\tnan\nodd\tname\xff.wav\t0.0000\t1.0000\t-1.5\t2.0\t-20.0\n")
-    read = read_table(str(table))
-    assert read == {place(b"gone.wav", 0, 1): (5, 6), place(b"odd\tname\xff.wav", 0, 1): (-1.5, 2)}
-    assert known_points(points([b"new.wav", b"odd\tname\xff.wav"]), read) == {1: (-1.5, 2)}
+    known, where = known_points(points([b"new.wav", b"odd\tname\xff.wav", b"gone.wa"]), read_table(str(table)))
+    assert (known.tolist(), where.tolist()) == ([1], [[-1.5, 2]])
+    known, _ = known_points(points([b"new.wav"]), read_table(str(table)))
+    assert not len(known)
+
+
+def test_lines_that_end_in_nul_may_hold_newlines(tmp_path: Path) -> None:
+    table = tmp_path / "old.map"
     table.write_bytes(b"a\nb.wav\t0.0000\t1.0000\t5.0\t6.0\t7.0\tnan\0")
-    assert read_table(str(table)) == {place(b"a\nb.wav", 0, 1): (5, 6, 7)}
+    known, where = known_points(points([b"a\nb.wav"]), read_table(str(table)))
+    assert (known.tolist(), where.tolist()) == ([0], [[5, 6, 7]])
+
+
+def test_a_table_is_read_in_pieces_as_if_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [b"%d.wav" % number for number in range(300)]
+    own, where = points(paths), np.random.default_rng(0).normal(size=(300, 2)).round(3)
+    table = tmp_path / "old.tsv"
+    table.write_bytes(b"".join(written(own, where, b"\n")))
+    monkeypatch.setattr("qbe.maps.table.CHUNK", 7)
+    known, found = known_points(own, read_table(str(table)))
+    assert known.tolist() == list(range(300))
+    np.testing.assert_array_equal(found, where)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +203,8 @@ def test_a_table_gives_the_places_of_those_that_are_there(tmp_path: Path) -> Non
         (b"a\t0\t1\t2\t3\t4\n\nb\t0\t1\t2\n", "line 3"),
         (b"a\t0\t1\tx\t3\t4\n", "line 1"),
         (b"a\t0\t1\t2\tnan\t4\n", "line 1"),
-        (b"a\t0\t1\t2\t3\t4\nb\t0\t1\t2\t3\t4\t5\n", "not a map"),
+        (b"a\t0\t1\t2\t3\t4\nb\t0\t1\t2\t3\t4\t5\n", "line 2: 3 dimensions, and 2 before"),
+        (b"a" * 2_000_000, "a line of more than"),
         (bytes(range(256)), "line 2"),
     ],
 )

@@ -192,10 +192,10 @@ def test_more_than_most_lie_beside_the_nearest_that_is_laid_out(
 def test_what_is_known_does_not_move_and_the_rest_comes_to_the_nearest(tmp_path: Path) -> None:
     vectors = groups(3, 20, seed=9)
     points = points_of(tmp_path / "a.idx", list(vectors[:, None]))
-    known = {k * 20 + j: (100.0 * k, 7.0 * j) for k in range(3) for j in range(10)}
-    where = extend(points, known, 0)
-    for number, place in known.items():
-        assert tuple(where[number]) == place
+    known = np.flatnonzero(np.arange(60) % 20 < 10)
+    places = np.stack([100.0 * (known // 20), 7.0 * (known % 20)], 1)
+    where = extend(points, known, places, 0)
+    np.testing.assert_array_equal(where[known], places)
     assert (np.abs(where[:, 0] / 100 - np.arange(60) // 20) < 0.5).all()
 
 
@@ -215,5 +215,5 @@ def test_any_beginning_has_a_point_in_every_cell_that_has_any(dimensions: int) -
 def test_where_all_is_known_no_sound_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     points = points_of(tmp_path / "a.idx", list(groups(3, 4)[:, None]))
     monkeypatch.setattr(Points, "vectors", None)
-    known = {number: (float(number), 1.0) for number in reversed(range(12))}
-    assert extend(points, known, 0).tolist() == [[number, 1] for number in range(12)]
+    places = np.random.default_rng(0).normal(size=(12, 2))
+    np.testing.assert_array_equal(extend(points, np.arange(12), places, 0), places)

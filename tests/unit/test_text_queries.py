@@ -97,3 +97,15 @@ def test_who_says_so_is_counted() -> None:
     assert counted(WORDS.bearing(term)) == "4 files: 2 by name, 2 as they are near to such"
     assert counted({b"a": (1.0, USER)}) == "1 file: 1 by their user"
     assert counted({}) == "0 files"
+
+
+def test_letters_count_anywhere_in_a_name_while_one_types() -> None:
+    words = Words(TAGS, PATHS, anywhere=True)
+
+    def names(text: str) -> set[str]:
+        return {path.decode().removeprefix("kits/") for path in words.found(read_terms(text, COMMON))}
+
+    assert names("90") == {"909/bd02.wav"}
+    assert names("LOOP sto") == {"a/tape loop stop.wav"}
+    assert names('kick -"d02"') == {"808/BD01.wav", "a/1.wav", "a/2.wav"}
+    assert "a/Tape_Stop 6.wav" not in names('"tape stop"')  # which its user denies

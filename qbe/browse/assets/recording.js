@@ -1,26 +1,6 @@
-// One sound at a time, and sounds of one's own: recorded, and turned into WAV that the server can read.
-
-const element = new Audio();
-element.preload = "auto";
-let onChange = () => {};
-for (const event of ["play", "pause", "ended", "timeupdate", "error"]) {
-  element.addEventListener(event, () => onChange(event));
-}
-
-export const player = {
-  // Begin a sound, in place of the one that plays.
-  play(address, seconds = 0) {
-    element.src = seconds ? `${address}#t=${seconds}` : address;
-    element.play().catch(() => {});
-  },
-  silence() { element.pause(); },
-  get isPlaying() { return !element.paused && !element.ended; },
-  get seconds() { return element.currentTime; },
-  listen(listener) { onChange = listener; },
-};
+// Sounds of one's own: recorded, and turned into WAV that the server can read.
 
 const RATE = 16000;
-
 // Sound from the microphone until `stop` is called; gives a WAV file, mono at 16 kHz.
 export async function record() {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: true });

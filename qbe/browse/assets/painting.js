@@ -1,0 +1,118 @@
+// How the map looks: points as pixels of a canvas; rings, lines, the lasso and words on another one above it.
+
+const LINES = 10; // to true neighbours
+const COVERED = 0.08; // of the canvas, by points
+const LARGEST = 9; // pixels, of a point
+const MANY = 20000; // points from which on they are drawn so that what lies on each other adds up
+const CELL = 90; // pixels, of the cell that a word stands for, from which on it is shown
+const APART = 260; // pixels between the same words
+const MOST_WORDS = 40;
+const GROUND = { light: 0xfb, dark: 0x14 }, FADED = { light: 0xe2e2e2, dark: 0x2c2c2c };
+
+const isDark = () => matchMedia("(prefers-color-scheme: dark)").matches;
+
+// The first `count` points of a map, the fairest on top.
+export function paint(map, count) {
+  const { width, height } = map.canvas, context = map.canvas.getContext("2d"), theme = isDark() ? "dark" : "light";
+  if (map.image?.width !== width || map.image?.height !== height) map.image = context.createImageData(width, height);
+  const pixels = new Uint32Array(map.image.data.buffer), { points, colours, bearing } = map;
+  pixels.fill(0xff000000 | (GROUND[theme] * 0x010101));
+  const brushes = map.palette.map((hex) => brush(parseInt(hex.slice(1), 16), count > MANY ? 144 : 232));
+  const faded = brush(FADED[theme], 144);
+  const size = sizeOf(map), scale = map.scale * map.ratio, offsets = disc(size, width);
+  const left = width / 2 - map.x * scale - (size - 1) / 2, top = height / 2 + map.y * scale - (size - 1) / 2;
+  for (let k = count - 1; k >= 0; k--) {
+    const x = Math.round(left + points[2 * k] * scale), y = Math.round(top - points[2 * k + 1] * scale);
+    if (x < 0 || y < 0 || x + size > width || y + size > height) continue;
+    const { keep, outer, green } = bearing && !bearing[k] ? faded : brushes[colours[k]] || faded, first = y * width + x;
+    for (let n = 0; n < offsets.length; n++) {
+      const old = pixels[first + offsets[n]];
+      const both = ((Math.imul(old & 0xff00ff, keep) + outer) >>> 8) & 0xff00ff;
+      const middle = (Math.imul((old >>> 8) & 0xff, keep) + green) & 0xff00;
+      pixels[first + offsets[n]] = 0xff000000 | both | middle;
+    }
+  }
+  context.putImageData(map.image, 0, 0);
+}
+
+// A colour of which `share` of 256 comes to what is there; pixels are 0xAABBGGRR, and two of three bytes go at a time.
+function brush(rgb, share) {
+  const outer = ((rgb & 0xff) << 16) | (rgb >>> 16);
+  return { keep: 256 - share, outer: Math.imul(outer, share), green: ((rgb >>> 8) & 0xff) * share };
+}
+
+// Where the pixels of a point are, counted from its first one.
+function disc(size, width) {
+  const radius = (size - 1) / 2, offsets = [];
+  for (let down = 0; down < size; down++) {
+    for (let right = 0; right < size; right++) {
+      const isCorner = size > 3 && (down - radius) ** 2 + (right - radius) ** 2 > (radius + 0.4) ** 2;
+      if (!isCorner) offsets.push(down * width + right);
+    }
+  }
+  return offsets;
+}
+
+// Of a point, in pixels of the canvas: more where there are few, or one is near.
+function sizeOf(map) {
+  const area = map.canvas.clientWidth * map.canvas.clientHeight;
+  const whole = Math.max(map.high[0] - map.low[0], map.high[1] - map.low[1]) * map.scale || 1;
+  const seen = map.count * Math.min(1, area / whole ** 2);
+  return Math.round(map.ratio * Math.max(1, Math.min(LARGEST, Math.sqrt((COVERED * area) / (seen + 1)))));
+}
+
+// Rings, lines, the lasso and words.
+export function mark(map) {
+  const context = map.marks.getContext("2d"), style = getComputedStyle(document.documentElement);
+  const [front, accent, back] = ["--front", "--accent", "--back"].map((name) => style.getPropertyValue(name));
+  context.setTransform(map.ratio, 0, 0, map.ratio, 0, 0);
+  context.clearRect(0, 0, map.marks.width, map.marks.height);
+  write(map, context, front, back);
+  context.strokeStyle = accent;
+  for (const point of map.selected) ring(map, context, point, 4, 1.5);
+  if (map.chosen >= 0) {
+    context.globalAlpha = 0.6;
+    for (const point of map.neighbours.slice(0, LINES)) line(context, map.toScreen(map.chosen), map.toScreen(point));
+    context.globalAlpha = 1;
+    context.strokeStyle = front;
+    ring(map, context, map.chosen, 9, 3);
+  }
+  context.strokeStyle = front;
+  if (map.hovered >= 0) ring(map, context, map.hovered, 7, 1.5);
+  for (let k = 1; k < map.lasso.length; k++) line(context, map.lasso[k - 1], map.lasso[k]);
+}
+
+// As many words as have room, the most telling first.
+function write(map, context, front, back) {
+  const whole = Math.max(map.high[0] - map.low[0], map.high[1] - map.low[1]) * map.scale, placed = [];
+  Object.assign(context, { font: "600 13px system-ui, sans-serif", textAlign: "center", lineJoin: "round",
+    lineWidth: 3, strokeStyle: back, fillStyle: front });
+  for (const { text, x, y, side } of map.words) {
+    if (whole / side < CELL || placed.length === MOST_WORDS) break;
+    const [middle, bottom] = map.placeOf(x, y), half = context.measureText(text).width / 2 + 6;
+    const isIn = middle > half && middle < map.canvas.clientWidth - half && bottom > 20 && bottom < map.canvas.clientHeight - 24;
+    const isFree = placed.every((other) => (Math.abs(other.middle - middle) > other.half + half || Math.abs(other.bottom - bottom) > 20)
+      && (other.text !== text || Math.hypot(other.middle - middle, other.bottom - bottom) > APART));
+    if (!isIn || !isFree) continue;
+    placed.push({ text, middle, bottom, half });
+    context.strokeText(text, middle, bottom);
+    context.fillText(text, middle, bottom);
+  }
+  map.written = placed.map(({ text }) => text);
+}
+
+function ring(map, context, point, radius, width) {
+  const [x, y] = map.toScreen(point);
+  context.lineWidth = width;
+  context.beginPath();
+  context.arc(x, y, radius, 0, 2 * Math.PI);
+  context.stroke();
+}
+
+function line(context, from, to) {
+  context.lineWidth = 1;
+  context.beginPath();
+  context.moveTo(...from);
+  context.lineTo(...to);
+  context.stroke();
+}
