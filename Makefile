@@ -5,7 +5,7 @@ BIN := $(VENV)/test/bin
 
 PREFIX ?= /usr/local
 
-.PHONY: demo test docs install clean
+.PHONY: demo test test-engines docs install clean
 
 # Install qbe without torch, index the sounds in tests/data/library, and look for one that is not among them.
 demo: $(VENV)/demo/installed
@@ -20,6 +20,11 @@ test: $(VENV)/test/installed
 	$(BIN)/mypy
 	# A core a worker: threads that wait for each other would take longer than one alone.
 	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+
+# The tests of libraries on a server, with a real one that is started here, and killed.
+test-engines: $(VENV)/test/installed $(VENV)/engines/installed
+	QBE_MILVUS_SERVER="$(CURDIR)/$(VENV)/engines/bin/milvus-server" PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 \
+		$(BIN)/pytest tests/engines tests/unit/test_store.py -k 'milvus or engines'
 
 # Write what in the manual and the completions comes from the command-line parser.
 docs: $(VENV)/test/installed
@@ -44,7 +49,12 @@ $(VENV)/demo/installed: pyproject.toml models/default.onnx $(shell find qbe -nam
 $(VENV)/test/installed: pyproject.toml models/default.onnx
 	$(PYTHON) -m venv --clear $(VENV)/test
 	$(VENV)/test/bin/pip install --quiet torch==2.13.0
-	$(VENV)/test/bin/pip install --quiet --editable '.[dev,train]'
+	$(VENV)/test/bin/pip install --quiet --editable '.[dev,milvus,train]'
+	@touch $@
+
+$(VENV)/engines/installed:
+	$(PYTHON) -m venv --clear $(VENV)/engines
+	$(VENV)/engines/bin/pip install --quiet milvus==2.3.5
 	@touch $@
 
 clean:

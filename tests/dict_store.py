@@ -73,7 +73,7 @@ class DictStore:
     def reaching(self, query: Vector, least: float) -> Numbers:
         return np.arange(self.rows)
 
-    def bounds(self, query: Windows) -> tuple[Numbers, NDArray[np.float64]]:
+    def bounds(self, query: Windows, only: Filter) -> tuple[Numbers, NDArray[np.float64]]:
         files = np.unique(self._places[:, 0])
         return files, np.ones(len(files))
 

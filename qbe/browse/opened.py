@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +17,12 @@ from qbe.library import open_library
 from qbe.maps.points import Points, files_of, segments_of
 from qbe.maps.projection import Coordinates, OnShare, extend, project
 from qbe.maps.table import Table, known_points, read_table, written
+from qbe.stores import state_of
 from qbe.streams.records import Numbers
 from qbe.support.errors import QbeError, UsageError
 from qbe.support.saving import save_file
 
 ENOUGH = 0.5  # of the points must be on the old map, else a new one is made
-
-State = tuple[int, int, int] | None
 
 
 def _unheard(_: float) -> None:
@@ -41,36 +40,28 @@ class Opened:
     segments: bool
     table: str | None
     _generation: int = 0
-    _state: State = None
+    _state: Hashable = None
     _view: View | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def now(self, on_share: OnShare = _unheard) -> tuple[View, int]:
         """The library as it is, and how often it has been opened."""
         with self._lock:
-            state = self._state_now()
+            state = state_of(self.name)  # None where it is gone: then the open one is all there is
             if self._view is None or (state is not None and state != self._state):
                 self._view = self._opened(on_share)
                 self._state, self._generation = state, self._generation + 1
             return self._view, self._generation
 
-    def _state_now(self) -> State:
-        """None where it is gone, or no file: then the open one is all there is."""
-        try:
-            state = os.stat(self.name)
-        except OSError:
-            return None
-        return state.st_ino, state.st_size, state.st_mtime_ns
-
     def _opened(self, on_share: OnShare) -> View:
         library = open_library(self.name, model=self.model)
         points = segments_of(library.store) if self.segments else files_of(library.store)
-        return View(library, points, self._laid_out(points, on_share), self.segments)
+        return View(library, points, self._laid_out(points, library.store.name, on_share), self.segments)
 
-    def _laid_out(self, points: Points, on_share: OnShare) -> Coordinates:
+    def _laid_out(self, points: Points, name: str, on_share: OnShare) -> Coordinates:
         if self.table:
             return _on_map(points, read_table(self.table), self.table, on_share)
-        cache = _cache(self.name, self.segments)
+        cache = _cache(name, self.segments)
         known, places = _kept(points, cache)
         if len(known) == len(points):
             return extend(points, known, places, 0)

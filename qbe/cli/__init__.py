@@ -16,7 +16,7 @@ import typer
 from qbe.cli import segment, deform, embed, index, search, clip, tag, dups, map, browse, info, bench, train, eval  # isort: skip
 from qbe.cli.app import app
 from qbe.cli.outputs import say
-from qbe.support.errors import AudioWarning, QbeError
+from qbe.support.errors import AudioWarning, LibraryWarning, QbeError
 
 __all__ = [
     "app", "bench", "browse", "clip", "deform", "dups", "embed", "eval", "index", "info", "main", "map", "search",
@@ -63,10 +63,11 @@ def _silence_decoders() -> None:
 
 
 def _hear_warnings() -> None:
-    """Say what is odd about sounds that were read. NumPy's warnings, of numbers in files that make no sense, come
-    beside our own message."""
+    """Say what is odd about sounds that were read, and which library is waited for. NumPy's warnings, of numbers in
+    files that make no sense, come beside our own message."""
     warnings.simplefilter("ignore")
-    warnings.simplefilter("always", AudioWarning)
+    for kind in (AudioWarning, LibraryWarning):
+        warnings.simplefilter("always", kind)
     warnings.showwarning = lambda message, *_, **__: say(message)
 
 

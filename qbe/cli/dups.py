@@ -43,9 +43,9 @@ def dups(
 
     if min_score <= LEAST:
         raise UsageError(f"--min-score {min_score:g}: must be over {LEAST:g} and at most 1")
-    report = Report()
+    report, store = Report(), open_store(library)
     output = Output(as_json, null, form, report=report)
-    output.write(_rows(open_store(library), min_score, quiet, verbose), library, _shown)
+    output.write(_rows(store, min_score, quiet, verbose), store.name, _shown)
     return report.end()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -116,10 +115,11 @@ def _unknown(paths: list[bytes], library: str, encoder: Encoder, retry: bool) ->
     """The sounds that a library does not hold as they are now; `retry`: or that could not be read."""
     from qbe.library import open_library
     from qbe.search.queries import check_model
+    from qbe.stores import state_of
 
-    if not os.path.exists(library):
+    if state_of(library) is None:
         say(f"{library}: not there yet: all sounds are new")
         return paths
     opened = open_library(library)
-    check_model(opened.about, library, encoder.name, encoder.sha256)
+    check_model(opened.about, opened.store.name, encoder.name, encoder.sha256)
     return opened.lacks(paths, retry=retry)

@@ -23,6 +23,7 @@ def info(
     from qbe.stores import open_store
     from qbe.tags.kept import kept_facts
 
-    facts = {**open_store(library).facts(), **kept_facts(library)}
-    Output(as_json, null).write_facts(facts, display(os.fsencode(library)))
+    store = open_store(library)
+    facts = {**store.facts(), **kept_facts(library)}
+    Output(as_json, null).write_facts(facts, display(os.fsencode(store.name)))
     return 0

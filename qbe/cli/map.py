@@ -71,7 +71,7 @@ def map(
     elif output:
         _save(output, written(points, where, b"\0" if null else b"\n"))
     else:
-        Output(as_json, null).write(_rows(points, where), library, _shown)
+        Output(as_json, null).write(_rows(points, where), store.name, _shown)
     return 0
 
 

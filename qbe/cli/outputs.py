@@ -11,6 +11,7 @@ from typing import BinaryIO
 from qbe.cli.formats import Audacity, Csv, Format, Lines, M3u, Raven, Row, fields, json_object, text
 from qbe.cli.tables import Shown, write_facts, write_table
 from qbe.support.errors import FormatError, QbeError, UsageError
+from qbe.support.names import without_token
 
 SHOWN_DIGITS = 3  # after the point, for people
 
@@ -18,7 +19,7 @@ SHOWN_DIGITS = 3  # after the point, for people
 def say(message: object) -> None:
     """One line for people, on stderr. One that cannot be written changes nothing of the work."""
     try:
-        print(f"qbe: {message}", file=sys.stderr)
+        print(f"qbe: {without_token(str(message))}", file=sys.stderr)
     except OSError:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115  # what is left in the buffer must not raise again at exit
 

@@ -76,7 +76,7 @@ def tag(
     if write:
         _keep(library, tags, kept, old, tagger.paths, report)
     else:
-        Output(as_json, null).write(_rows(tags), library, _shown)
+        Output(as_json, null).write(_rows(tags), store.name, _shown)
     return report.end()
 
 

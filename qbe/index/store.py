@@ -80,7 +80,7 @@ class FileStore:
         rows = exact.rows_reaching(self.library, query, least)
         return rows if self.library.removed is None else rows[self.library.are_there(self.places(rows)[:, 0])]
 
-    def bounds(self, query: Windows) -> tuple[Numbers, NDArray[np.float64]]:
+    def bounds(self, query: Windows, only: Filter) -> tuple[Numbers, NDArray[np.float64]]:  # noqa: ARG002
         return exact.file_bounds(self.library, query)
 
     def cosines(self, query: Vector, rows: Numbers) -> Vector:

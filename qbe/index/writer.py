@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from qbe.index.file.layout import Footer
-from qbe.index.file.library import Library, open_library
+from qbe.index.file.library import open_library
+from qbe.index.store import FileStore
 from qbe.index.write.building import write_library
 from qbe.index.write.growing import change, named
-from qbe.index.write.intake import Intake
-from qbe.search.store import Written
-from qbe.streams.framing import model_label
+from qbe.search.store import Written, built_of, check_appended
+from qbe.streams.intake import Intake
 from qbe.streams.records import Embedding, File, Header
-from qbe.support.errors import LibraryError, ModelError
+from qbe.support.errors import LibraryError
 from qbe.support.saving import locked
 
 
@@ -35,21 +35,20 @@ class FileWriter:
         self.path, self.trees = path, trees
 
     def replace(self, header: Header, embeddings: Iterable[Embedding], files: Iterable[File]) -> Written:
-        if header.model is None or header.dimension is None:
-            raise LibraryError("the stream does not say which model its embeddings are from; nothing is written")
-        with self._intake(header.dimension) as intake:
+        model, dimension = built_of(header)
+        with self._intake(dimension) as intake:
             intake.add_stream(embeddings, files)
             if not intake.count:
                 raise LibraryError(f"{self.path}: not written: the stream holds no embeddings")
-            model, name, trees = header.model, header.name or "", self.trees or 1
-            write_library(self.path, intake, Footer(model, name, header.sample_rate, header.dimension, trees, ()))
+            name, trees = header.name or "", self.trees or 1
+            write_library(self.path, intake, Footer(model, name, header.sample_rate, dimension, trees, ()))
             return _written(intake)
 
     def append(self, header: Header, embeddings: Iterable[Embedding], files: Iterable[File]) -> Written:
         if not os.path.exists(self.path):
             return self.replace(header, embeddings, files)
         library = open_library(self.path)
-        _check_model(library, header)
+        check_appended(self.path, FileStore(library).about, header)
         with self._intake(library.footer.dimension) as intake:
             intake.add_stream(embeddings, files)
             written = _written(intake)  # before parts of the library come in too
@@ -81,15 +80,6 @@ class FileWriter:
 
 def _written(intake: Intake) -> Written:
     return Written(len(intake.files), intake.count, intake.repeated)
-
-
-def _check_model(library: Library, header: Header) -> None:
-    footer = library.footer
-    if (header.model, header.dimension, header.sample_rate) != (footer.model, footer.dimension, footer.sample_rate):
-        raise ModelError(
-            f"{library.path} was built with model {model_label(footer.name, footer.model)}, "
-            f"the stream with {model_label(header.name, header.model)}: nothing is appended"
-        )
 
 
 def _itself_and_above(file: bytes) -> Iterable[bytes]:

@@ -16,9 +16,10 @@ from qbe.index.file.library import Library, open_library
 from qbe.index.near.candidates import nearest
 from qbe.index.store import FileStore
 from qbe.index.write.building import write_library
-from qbe.index.write.intake import Intake
+from qbe.index.write.taking import take_part
 from qbe.search.rows import nearest_rows
 from qbe.search.store import EXACT, RECALL, Effort
+from qbe.streams.intake import Intake
 from qbe.streams.records import Numbers, Vector
 from qbe.support.errors import LibraryError
 from qbe.support.plotting import write_svg
@@ -110,7 +111,7 @@ def with_trees(library: Library, trees: int, folder: str) -> Library:
     removed = np.zeros(library.files, bool) if library.removed is None else library.removed
     with Intake(folder, library.footer.dimension) as intake:
         for number in range(len(library.parts)):
-            intake.add_part(library, number, removed)
+            take_part(intake, library, number, removed)
         write_library(path, intake, replace(library.footer, trees=trees))
     return open_library(path)
 

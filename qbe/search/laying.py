@@ -56,8 +56,8 @@ def compared(question: Question, layings: Layings) -> tuple[NDArray[np.float64],
     for first in range(0, len(layings), step):
         some = slice(first, first + step)
         needed, where = np.unique(rows[some], return_inverse=True)
-        vectors = store.vectors(np.maximum(needed, 0))
-        vectors[needed < 0] = 0
+        vectors = np.zeros((len(needed), store.about.dimension))
+        vectors[needed >= 0] = store.vectors(needed[needed >= 0])
         cosines = np.einsum("lqd,lqd->lq", vectors[where.reshape(rows[some].shape)], windows.vectors[at[some]])
         weights = windows.shifted_weights.T[layings.shifts[some]]
         counting = (rows[some] >= 0) | ~windows.leads

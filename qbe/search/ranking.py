@@ -81,7 +81,7 @@ def _bounds(question: Question, lists: list[Near]) -> tuple[Numbers, NDArray[np.
 
 def all_files(question: Question) -> list[Place]:
     """The best of all files."""
-    return _best_files(question, *question.store.bounds(question.windows))
+    return _best_files(question, *question.store.bounds(question.windows, question.others))
 
 
 def _best_files(question: Question, files: Numbers, bounds: NDArray[np.float64]) -> list[Place]:

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from qbe.streams.framing import model_label
 from qbe.streams.records import Embedding, File, Header, Numbers, Vector
+from qbe.support.errors import LibraryError, ModelError
 from qbe.support.names import lies_inside, same_file
 
 if TYPE_CHECKING:
@@ -180,8 +182,8 @@ class Store(Protocol):
         """All rows whose best cosine with a segment of a query may be `least` or more, and perhaps others."""
         ...
 
-    def bounds(self, query: Windows) -> tuple[Numbers, NDArray[np.float64]]:
-        """All files that have rows, and for each what its score can be at most."""
+    def bounds(self, query: Windows, only: Filter) -> tuple[Numbers, NDArray[np.float64]]:
+        """All files that have rows and may answer, and perhaps others, and for each what its score can be at most."""
         ...
 
     def cosines(self, query: Vector, rows: Numbers) -> Vector:
@@ -249,6 +251,22 @@ class Written:
     files: int
     segments: int
     repeated: int
+
+
+def built_of(header: Header) -> tuple[str, int]:
+    """The model and the dimension that a stream gives to a new library. LibraryError where it does not tell them."""
+    if header.model is None or header.dimension is None:
+        raise LibraryError("the stream does not say which model its embeddings are from; nothing is written")
+    return header.model, header.dimension
+
+
+def check_appended(name: str, about: About, header: Header) -> None:
+    """ModelError where a library is of another model than the stream that is to be added to it."""
+    if (header.model, header.dimension, header.sample_rate) != (about.model, about.dimension, about.sample_rate):
+        raise ModelError(
+            f"{name} was built with model {model_label(about.name, about.model)}, "
+            f"the stream with {model_label(header.name, header.model)}: nothing is appended"
+        )
 
 
 class Writer(Protocol):

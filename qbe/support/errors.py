@@ -30,6 +30,10 @@ class AudioWarning(UserWarning):
     """One line for the user about a sound that was read: what is odd about it."""
 
 
+class LibraryWarning(UserWarning):
+    """One line for the user about a library that is waited for."""
+
+
 class StreamError(QbeError):
     """A stream is cut, damaged, of another stage, or not a qbe stream at all."""
 

@@ -28,6 +28,11 @@ def _pattern(glob: bytes) -> re.Pattern[str]:
     return re.compile(f"{fnmatch.translate(plain)}|{fnmatch.translate(plain + '/*')}")
 
 
+def without_token(text: str) -> str:
+    """A message without what stands before the @ of an address: that is for the server alone."""
+    return re.sub(r"(milvuss?://)\S*@", r"\1", text)
+
+
 def same_file(path: bytes, other: bytes) -> bool:
     """Whether two names mean one file: the same bytes, or one file on disk under both."""
     if path == other:

@@ -64,12 +64,13 @@ STANDS_ON = {
     "search": {"audio", "encoder", "streams", "support"},
     "tags": {"search", "streams", "support"},
     "index": {"search", "streams", "support"},
-    "browse": {"audio", "embedding", "library", "maps", "streams", "support", "tags"},
+    "engines": {"search", "streams", "support"},
+    "browse": {"audio", "embedding", "library", "maps", "stores", "streams", "support", "tags"},
     "maps": {"search", "streams", "support"},
     "learn": {"audio", "encoder", "streams", "support"},
     "measure": {"audio", "encoder", "index", "search", "streams", "support"},
     "embedding": {"audio", "encoder", "streams", "support"},
-    "stores": {"index", "search"},
+    "stores": {"engines", "index", "search", "support"},
     "build": {"audio", "embedding", "encoder", "stores", "streams", "support"},
     "clips": {"audio", "embedding", "library"},
     "library": {"audio", "embedding", "search", "stores", "streams", "support", "tags"},
@@ -79,7 +80,7 @@ INDEX_STANDS_ON = {
     "near": {"file"},
     "store": {"file", "near"},
     "write": {"file", "near", "store"},
-    "writer": {"file", "write"},
+    "writer": {"file", "store", "write"},
 }
 
 
@@ -114,6 +115,11 @@ def test_only_the_encoder_runs_models_and_only_training_quantises_them() -> None
 def test_only_framing_and_the_library_file_import_msgpack() -> None:
     users = {str(module.relative_to(PACKAGE)) for module in MODULES if "msgpack" in imported(module)}
     assert users == {"streams/framing.py", "index/file/layout.py"}
+
+
+def test_only_engines_import_clients_of_servers() -> None:
+    users = {module.relative_to(PACKAGE).parts[:2] for module in MODULES if {"pymilvus", "grpc"} & imported(module)}
+    assert users == {("engines", "milvus")}
 
 
 @pytest.mark.parametrize("module", sorted((PACKAGE / "cli").glob("*.py")), ids=lambda path: path.stem)

@@ -15,8 +15,8 @@ from qbe.index.file.layout import Block, BlockWriter, Footer, write_commit
 from qbe.index.file.library import Library
 from qbe.index.file.parts import UNIT
 from qbe.index.write.budgets import measure_budgets
-from qbe.index.write.intake import Intake
 from qbe.index.write.planting import CELL_ROWS, assign, cells_for, plant
+from qbe.streams.intake import Intake
 from qbe.streams.records import Vector
 from qbe.support.saving import save_file
 

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from qbe.index.file.layout import Block, BlockWriter, Commit, map_file, read_commit, write_commit
 from qbe.index.file.library import Library
 from qbe.index.write.building import settled, write_library, write_part
-from qbe.index.write.intake import Intake
+from qbe.index.write.taking import take_part
+from qbe.streams.intake import Intake
 from qbe.support.errors import display
 
 GROWTH = 0.1  # of the rows that were built
@@ -49,7 +50,7 @@ def change(library: Library, intake: Intake, gone: Mask, trees: int) -> None:
     removed = gone if library.removed is None else gone | library.removed
     first = _first_absorbed(library, intake, removed)
     for number in range(first, len(library.parts)):
-        intake.add_part(library, number, removed)
+        take_part(intake, library, number, removed)
     if first == 0:
         write_library(library.path, intake, replace(library.footer, trees=trees))
     else:

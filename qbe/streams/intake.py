@@ -1,7 +1,7 @@
-"""Rows on their way into a library, from a stream or out of a library, in memory that hardly grows with them.
+"""A whole stream of embeddings, taken in before a library is touched, in memory that hardly grows with it.
 
-The vectors are spilled to a nameless file in the library's folder as they come, and read back in pieces: a sample to
-plant each tree on, all to assign them to cells, and all in the order of the cells to write heads and tails.
+The vectors are spilled to a nameless file as they come, and read back in pieces, in any order and as often as the one
+who writes a library needs them. A stream that is cut has so changed nothing.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ import tempfile
 from array import array
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.index.file.frame import Frame
-from qbe.index.file.library import Library
 from qbe.streams.records import Embedding, File, Vector
 
 BUFFERED_ROWS = 4096
@@ -26,16 +24,25 @@ UNKNOWN = -1  # the size of a file that was not read to its end
 LARGEST_U4 = (1 << 32) - 1
 
 
+class Frame(Protocol):
+    """What vectors are looked at from."""
+
+    def seen(self, vectors: Vector) -> Vector:
+        """Unit vectors [n, D] as they lie in it, [n, K]."""
+        ...
+
+
 class Intake:
     """The rows and files that came, in their order. To be used in a `with` block: the nameless file goes with it.
 
+    folder : where the nameless file lies; None: among temporary files
     files : their numbers by name; file_columns : of each the end of the last segment, size, mtime, checksum of the
         content, and whether it could not be read
     repeated : how many segments were left out because they had come before
     total, moment : float64 [D] and [D, D], the sums of all vectors and of their outer products
     """
 
-    def __init__(self, folder: str, dimension: int) -> None:
+    def __init__(self, folder: str | None, dimension: int) -> None:
         self.files: dict[bytes, int] = {}
         self.file_columns = [array("q") for _ in range(5)]
         self._end, self._size, self._mtime, self._content, self._failed = self.file_columns
@@ -76,18 +83,19 @@ class Intake:
             if self._enter(embedding):
                 rows.append(embedding.vector)
             if len(rows) == BUFFERED_ROWS:
-                self._spill(np.stack(rows))
+                self.spill(np.stack(rows))
                 rows = []
         if rows:
-            self._spill(np.stack(rows))
+            self.spill(np.stack(rows))
         for file in files:
-            number = self._number(file.path)
+            number = self.number(file.path)
             if self._size[number] == UNKNOWN:
                 self._size[number], self._mtime[number] = file.size, file.mtime
                 self._end[number] = max(self._end[number], file.end)
                 self._content[number], self._failed[number] = file.content, file.failed | file.by_ffmpeg << 1
 
-    def _number(self, path: bytes) -> int:
+    def number(self, path: bytes) -> int:
+        """Of a file, which is entered where it is not known."""
         number = self.files.setdefault(path, len(self.files))
         if number == len(self._end):
             self._last_start.append(-1)
@@ -98,7 +106,7 @@ class Intake:
     def _enter(self, embedding: Embedding) -> bool:
         """Enter a row; False when it is a repeat. The segments of a file come in order: one that does not lie after the
         last one of its file has come before (the file was named twice, or two streams hold it)."""
-        file = self._number(embedding.path)
+        file = self.number(embedding.path)
         if embedding.start <= self._last_start[file]:
             self.repeated += 1
             return False
@@ -110,30 +118,11 @@ class Intake:
         self.row_level.append(math.nan if embedding.level is None else embedding.level)
         return True
 
-    def _spill(self, vectors: Vector) -> None:
+    def spill(self, vectors: Vector) -> None:
+        """Keep the vectors of rows that have been entered, [n, D]."""
         self.total += vectors.sum(0, dtype=np.float64)
         self.moment += (vectors.T @ vectors).astype(np.float64)
         self._file.write(np.ascontiguousarray(vectors, "<f4").data)
-
-    def add_part(self, library: Library, number: int, gone: NDArray[np.bool_]) -> None:
-        """Take the files of a part of a library, less those that are gone. gone : of every file of the library"""
-        part = library.parts[number]
-        kept = np.flatnonzero(~gone[part.file : part.file + part.files])
-        new = [self._number(path) for path in library.paths(number, kept)]
-        first = library.block("file_first").part(number).astype(np.int64)
-        lengths = np.diff(first)
-        is_kept = np.repeat(~gone[part.file : part.file + part.files], lengths)
-        rows = part.row + library.block("file_rows").part(number)[is_kept].astype(np.int64)
-        self.row_file.frombytes(np.repeat(np.array(new, np.uint32), lengths[kept]).tobytes())
-        _, starts, row_lengths = library.segments_of(rows).astype(np.int64).T
-        self.row_start.frombytes(starts.tobytes())
-        self.row_length.frombytes(row_lengths.tobytes())
-        self.row_level.frombytes(library.levels(rows).tobytes())
-        for column, facts in zip(self.file_columns, library.facts(number, kept).T.tolist(), strict=True):
-            for file, fact in zip(new, facts, strict=True):
-                column[file] = fact
-        for at in range(0, len(rows), BUFFERED_ROWS):
-            self._spill(library.frame.given(library.vectors(rows[at : at + BUFFERED_ROWS])))
 
     def seen(self, frame: Frame, rows: NDArray[np.intp] | None = None) -> Iterator[Vector]:
         """The vectors in a frame, in arrays [n, K]: those of the given rows, or all. Nothing is added after this."""

@@ -1,0 +1,95 @@
+"""Which collections a library is, and what is told of them: a property of the one that the library's name points to.
+
+A library `samples` is the alias `samples` of `samples__TOKEN_files`, whose property `qbe` tells of everything else,
+`samples__TOKEN_segments` among it. TOKEN is drawn anew each time that a library is built.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from qbe.engines.milvus.server import Server
+from qbe.search.store import About
+from qbe.streams.records import Vector
+from qbe.support.errors import LibraryError
+
+FORMAT = 1
+PROPERTY = "qbe"
+FILES, SEGMENTS, LOCK = "files", "segments", "lock"
+TOKENS = r"[0-9a-f]{16}"
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What a library holds at one moment.
+
+    about : its model, and what goes with it
+    middle : base64 of float32 [D]: where its vectors are seen from until it is built anew
+    segments : the collection of its segments
+    generation : how often it has been written
+    next : numbers from this on no file has; what has one has not been written to its end
+    files, rows, samples : how many files there are, their segments, and how long they are together
+    unread, by_ffmpeg : how many of them could not be read to their end, and how many ffmpeg decoded
+    budgets : recalls, rising, and how many rows a search has to look at to reach each
+    """
+
+    about: About
+    middle: str
+    segments: str
+    generation: int
+    next: int
+    files: int
+    rows: int
+    samples: int
+    unread: int = 0
+    by_ffmpeg: int = 0
+    budgets: tuple[tuple[float, int], ...] = ()
+
+    @property
+    def centre(self) -> Vector:
+        return np.frombuffer(base64.b64decode(self.middle), "<f4")
+
+    def properties(self) -> dict[str, str]:
+        """As they are kept."""
+        return {PROPERTY: json.dumps({"format": FORMAT, **asdict(self)})}
+
+
+def text_of(middle: Vector) -> str:
+    """The middle as it is kept."""
+    return base64.b64encode(middle.astype("<f4").tobytes()).decode()
+
+
+def collection(library: str, token: str, kind: str) -> str:
+    return f"{library}__{token}_{kind}"
+
+
+def collections(server: Server, kind: str) -> Iterator[str]:
+    """Those of a kind that are a library's, also what writers that were stopped have left."""
+    library = server.address.library
+    return (name for name in server.collections() if re.fullmatch(f"{library}__{TOKENS}_{kind}", name))
+
+
+def read_catalog(server: Server) -> tuple[str, Catalog] | None:
+    """The collection of a library's files, and what it tells; None where there is no library of that name.
+
+    LibraryError where something else has that name, or the library is of a later version of this program.
+    """
+    name = server.address.name
+    found = server.properties(server.address.library)
+    if found is None:
+        return None
+    files, properties = found
+    try:
+        told = json.loads(properties[PROPERTY])
+    except (KeyError, ValueError):
+        raise LibraryError(f"{name}: a collection of another program, no library of qbe: take another name") from None
+    if told.pop("format", None) != FORMAT:
+        raise LibraryError(f"{name}: of another version of qbe: build it again, or take the newest version")
+    budgets = tuple((float(recall), int(rows)) for recall, rows in told.pop("budgets"))
+    return files, Catalog(About(**told.pop("about")), budgets=budgets, **told)

@@ -1,0 +1,244 @@
+"""A Milvus server, spoken to through its client: deadlines, batches, and errors of one line that name the server.
+
+Versions 2.3 and later. Nothing here waits longer than the server is allowed to take, and nothing that writes is tried
+twice by itself: an insert whose answer was lost may have been done.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import numpy as np
+from pymilvus import DataType, MilvusClient
+from pymilvus.exceptions import MilvusException
+
+from qbe.engines.milvus.address import Address
+from qbe.streams.records import Numbers, Vector
+from qbe.support.errors import LibraryError, LibraryWarning
+
+CONNECTING, ANSWERING, WORKING = 5, 9, 600  # seconds: to be reached, to answer, and to build and move what it holds
+LOADING = 60  # seconds to wait for what it has not yet in memory
+POLLED, TOLD = 0.2, 5  # seconds between looking how far it is, and saying so
+OLDEST = 2, 3
+NOT_FOUND, BUSY = 100, 8  # its codes for a collection that is not there, and for more than it takes at a time
+NOT_LOADED = re.compile(r"not (fully )?loaded|not ready|no available shard|channel not available|recovering", re.I)
+WRITING = ("Insert", "Delete", "Flush", "CreateIndex", "LoadCollection", "CreateCollection", "DropCollection")
+SERVICE = "milvus.proto.milvus.MilvusService"
+FRESH, NEAR = "Strong", "Bounded"  # all that has been written is seen; or all but the last seconds
+
+Row = dict[str, Any]
+
+
+def _deadlines() -> str:
+    """gRPC's configuration of how long each call may take."""
+    long = [{"service": SERVICE, "method": method} for method in WRITING]
+    calls = [{"name": long, "timeout": f"{WORKING}s"}, {"name": [{}], "timeout": f"{ANSWERING}s"}]
+    return json.dumps({"methodConfig": calls})
+
+
+class Server:
+    """A connection. LibraryError from every method where the server cannot be reached or does not do what it should."""
+
+    def __init__(self, address: Address) -> None:
+        logging.getLogger("pymilvus").setLevel(logging.CRITICAL + 1)  # it would print tracebacks of what we handle
+        self.address = address
+        with self._errors():
+            self._client = MilvusClient(
+                address.uri,
+                token=address.token,
+                timeout=CONNECTING,
+                secure=address.uri.startswith("https"),
+                grpc_options={"grpc.service_config": _deadlines()},
+            )
+            self.version = str(self._client.get_server_version(retry_times=0)).removeprefix("v")
+        if (found := re.match(r"(\d+)\.(\d+)", self.version)) and tuple(map(int, found.groups())) < OLDEST:
+            raise LibraryError(f"{address.name}: the server is Milvus {self.version}: 2.3 or later is needed")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Errors of the client as ours."""
+        try:
+            yield
+        except (MilvusException, grpc.RpcError) as error:
+            raise LibraryError(self._told(error)) from None
+
+    def _told(self, error: Exception) -> str:
+        name, host = self.address.name, self.address.host
+        code = error.code() if isinstance(error, grpc.RpcError) else getattr(error, "code", None)
+        text = str(getattr(error, "message", "") or getattr(error, "details", lambda: error)())
+        if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+            return f"{name}: the server at {host} does not answer: see that it and all its nodes run"
+        if code == grpc.StatusCode.UNAVAILABLE or "Fail connecting" in text:
+            return f"{name}: no Milvus server can be reached at {host}: see that it runs"
+        for secret in {self.address.token, *self.address.token.split(":")} - {""}:
+            text = text.replace(secret, "...")
+        if re.search(r"unauthenticated|auth check failure|permission", text, re.I):
+            return f"{name}: the server at {host} lets no one in without the right token: set $QBE_MILVUS_TOKEN"
+        return f"{name}: the server at {host} says: {' '.join(text.split())[:300]}"
+
+    def collections(self) -> list[str]:
+        with self._errors():
+            return list(self._client.list_collections(retry_times=0))
+
+    def properties(self, name: str) -> tuple[str, dict[str, str]] | None:
+        """The collection of that name or alias, and its properties; None where there is none."""
+        try:
+            told = self._client.describe_collection(name, retry_times=0)
+        except MilvusException as error:
+            if error.code == NOT_FOUND:
+                return None
+            raise LibraryError(self._told(error)) from None
+        except grpc.RpcError as error:
+            raise LibraryError(self._told(error)) from None
+        return told["collection_name"], dict(told.get("properties", {}))
+
+    def set_properties(self, name: str, properties: dict[str, str]) -> None:
+        with self._errors():
+            self._client.alter_collection_properties(name, properties, retry_times=0)
+
+    def create(self, name: str, fields: Sequence[tuple[str, DataType, dict[str, Any]]], properties: dict[str, str],
+               index: dict[str, Any] | None = None) -> None:  # fmt: skip
+        """A collection. fields : name, type and parameters of each, the first one its key, the second one its vector
+
+        index : of the vectors: index_type, metric_type and params; without one nothing is searched for, nor loaded
+        """
+        with self._errors():
+            schema = self._client.create_schema(auto_id=False, description=properties.get("qbe", ""))
+            for number, (field, kind, parameters) in enumerate(fields):
+                schema.add_field(field, kind, is_primary=number == 0, **parameters)
+            self._client.create_collection(name, schema=schema, properties=properties, retry_times=0)
+            if index:
+                indexes = self._client.prepare_index_params()
+                indexes.add_index(fields[1][0], index_name=fields[1][0], **index)
+                self._client.create_index(name, indexes, sync=False, retry_times=0)
+
+    def drop(self, name: str) -> None:
+        with self._errors():
+            self._client.drop_collection(name, retry_times=0)
+
+    def point(self, alias: str, name: str) -> None:
+        """Make an alias another name of a collection, at once."""
+        with self._errors():
+            if self._client.has_collection(alias, retry_times=0):
+                self._client.alter_alias(name, alias, retry_times=0)
+            else:
+                self._client.create_alias(name, alias, retry_times=0)
+
+    def insert(self, name: str, rows: list[Row]) -> None:
+        began = time.monotonic()
+        while True:
+            try:
+                done = self._client.insert(name, rows, retry_times=0)
+                break
+            except MilvusException as error:
+                if (
+                    error.code != BUSY or time.monotonic() - began > LOADING
+                ):  # it has refused them, so they may come again
+                    raise LibraryError(self._told(error)) from None
+                time.sleep(POLLED)
+            except grpc.RpcError as error:
+                raise LibraryError(self._told(error)) from None
+        if done["insert_count"] != len(rows):
+            raise LibraryError(f"{self.address.name}: the server took {done['insert_count']} of {len(rows)} rows")
+
+    def delete(self, name: str, filter: str) -> None:
+        with self._errors():
+            self._client.delete(name, filter=filter, retry_times=0)
+
+    def flush(self, name: str) -> None:
+        """Have all on disk."""
+        with self._errors():
+            self._client.flush(name, timeout=WORKING, retry_times=0)
+
+    def wait_for_index(self, name: str, field: str) -> None:
+        """Until all that is flushed can be searched for by its index."""
+        deadline = time.monotonic() + 60 * WORKING
+        with self._errors():
+            while time.monotonic() < deadline:
+                told = self._client.describe_index(name, field, retry_times=0) or {}
+                if told.get("state", "Finished") == "Finished" and not int(told.get("pending_index_rows", 0)):
+                    return
+                if told.get("state") == "Failed":
+                    break
+                time.sleep(POLLED)
+        raise LibraryError(f"{self.address.name}: the server at {self.address.host} cannot index what it holds")
+
+    def load(self, names: Iterable[str]) -> None:
+        """Wait until the server has collections in memory, which takes a while when it has just been started."""
+        began = told = time.monotonic()
+        for name in names:
+            while not self._is_loaded(name):
+                now = time.monotonic()
+                if now - began > LOADING:
+                    raise LibraryError(
+                        f"{self.address.name}: the server has not loaded it within {LOADING} s: try again"
+                    )
+                if now - told > TOLD:
+                    warnings.warn(
+                        f"{self.address.name}: the server is loading it: waiting, {now - began:.0f} of {LOADING} s",
+                        LibraryWarning,
+                        stacklevel=2,
+                    )
+                    told = now
+                time.sleep(POLLED)
+
+    def _is_loaded(self, name: str) -> bool:
+        try:
+            state = self._client.get_load_state(name, retry_times=0)["state"].name
+            if state == "NotLoad":
+                self._client.load_collection(name, _async=True, retry_times=0)
+            if state == "Loaded":
+                self._client.query(name, "", ["count(*)"], consistency_level=FRESH, retry_times=0)
+                return True
+        except MilvusException as error:
+            if not NOT_LOADED.search(str(error.message)):
+                raise LibraryError(self._told(error)) from None
+        except grpc.RpcError as error:
+            raise LibraryError(self._told(error)) from None
+        return False
+
+    def count(self, name: str, filter: str = "") -> int:
+        """Of rows, as many as there are now."""
+        with self._errors():
+            [row] = self._client.query(name, filter, ["count(*)"], consistency_level=FRESH, retry_times=0)
+        return int(row["count(*)"])
+
+    def query(self, name: str, filter: str, fields: Sequence[str], *, fresh: bool = False) -> list[Row]:
+        """Fields of all rows that a filter lets through, in any order. fresh : also those of the last seconds"""
+        level = FRESH if fresh else NEAR
+        with self._errors():
+            rows: list[Row] = list(
+                self._client.query(
+                    name, filter, list(fields), consistency_level=level, strict_float32=True, retry_times=0
+                )
+            )
+        return rows
+
+    def search(
+        self, name: str, field: str, vectors: Vector, limit: int, filter: str, effort: int, fields: Sequence[str]
+    ) -> list[tuple[Numbers, Vector, list[Row]]]:
+        """For each vector, the keys of the rows nearest to it, best first, their scores, and some fields of them."""
+        with self._errors():
+            found = self._client.search(
+                name,
+                list(vectors),
+                filter,
+                limit,
+                list(fields),
+                search_params={"metric_type": "IP", "params": {"ef": effort}},
+                anns_field=field,
+                consistency_level=NEAR,
+                retry_times=0,
+            )
+        return [
+            (np.array(hits.ids, np.int64), np.array(hits.distances, np.float32), [hit["entity"] for hit in hits])
+            for hits in found
+        ]

@@ -1,0 +1,256 @@
+"""The one who writes a library on a Milvus server (`qbe.search.store.Writer`).
+
+Nothing that a reader sees is changed before all that is new is on the server's disk, and counted. Then one thing is:
+the alias, where the library is new, or else the properties of its files' collection. What it took the place of stays
+until the next writer comes, who also removes what a writer that was stopped has left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+
+from qbe.engines.milvus import files, rows
+from qbe.engines.milvus.address import parse_address
+from qbe.engines.milvus.budgets import measure_budgets
+from qbe.engines.milvus.catalog import FILES, SEGMENTS, Catalog, collection, collections, read_catalog, text_of
+from qbe.engines.milvus.files import BY_FFMPEG, FAILED, Files, row_of, row_of_gone
+from qbe.engines.milvus.lock import Lock, locked
+from qbe.engines.milvus.rows import BITS, MOST, Rows, keys_of
+from qbe.engines.milvus.server import Row, Server
+from qbe.search.centring import centred, middle
+from qbe.search.store import About, FileEntry, Written, built_of, check_appended
+from qbe.streams.intake import Intake
+from qbe.streams.records import Embedding, File, Header, Vector
+from qbe.support.errors import LibraryError
+
+BATCH = 4096  # rows in one call: some megabytes, of the 64 that a server takes
+DELETED = 4096  # keys in one call
+
+
+class Centre:
+    """The point that vectors are seen from."""
+
+    def __init__(self, middle: Vector) -> None:
+        self.middle = middle
+
+    def seen(self, vectors: Vector) -> Vector:
+        return centred(vectors, self.middle).astype(np.float32)
+
+
+class MilvusWriter:
+    """Has the lock of a library."""
+
+    def __init__(self, server: Server, lock: Lock) -> None:
+        self.server, self.lock, self.name = server, lock, server.address.name
+
+    def replace(self, header: Header, embeddings: Iterable[Embedding], files: Iterable[File]) -> Written:
+        _, dimension = built_of(header)
+        with Intake(None, dimension) as intake:
+            intake.add_stream(embeddings, files)
+            if not intake.count:
+                raise LibraryError(f"{self.name}: not written: the stream holds no embeddings")
+            old = read_catalog(self.server)
+            self._clean(old)
+            self._build(header, intake, old[1].generation if old else 0)
+            return _written(intake)
+
+    def append(self, header: Header, embeddings: Iterable[Embedding], files: Iterable[File]) -> Written:
+        found = read_catalog(self.server)
+        if found is None:
+            return self.replace(header, embeddings, files)
+        check_appended(self.name, found[1].about, header)
+        with Intake(None, found[1].about.dimension) as intake:
+            intake.add_stream(embeddings, files)
+            if intake.files:
+                self._clean(found)
+                self._add(*found, intake)
+            return _written(intake)
+
+    def remove(self, names: Iterable[bytes]) -> list[bytes]:
+        found = self._found()
+        self._clean(found)
+        table, gone, missing = self._table(*found), dict[int, FileEntry](), []
+        for name in names:
+            meant = list(table.under(name))
+            missing += [] if meant else [name]
+            gone |= {entry.number: entry for entry in meant}
+        if gone:
+            self._commit(*found, [], list(gone.values()))
+        return missing
+
+    def _found(self) -> tuple[str, Catalog]:
+        found = read_catalog(self.server)
+        if found is None:
+            raise LibraryError(f"{self.name}: no such library: make one with `qbe index -o`")
+        return found
+
+    def _table(self, name: str, catalog: Catalog) -> Files:
+        self.server.load([name, catalog.segments])
+        return Files(self.server, name, catalog.next)
+
+    def _clean(self, found: tuple[str, Catalog] | None) -> None:
+        """Remove what is no longer read, or never was: other collections than the library's; what has numbers that are
+        not given out; and files that are gone."""
+        kept = {found[0], found[1].segments} if found else set()
+        for kind in (FILES, SEGMENTS):
+            for name in set(collections(self.server, kind)) - kept:
+                self.lock.check()
+                self.server.drop(name)
+        if found is None:
+            return
+        name, catalog = found
+        table = self._table(name, catalog)
+        self.lock.check()
+        if self.server.count(catalog.segments, f"key >= {catalog.next << BITS}"):
+            self.server.delete(catalog.segments, f"key >= {catalog.next << BITS}")
+        if self.server.count(name, f"number >= {catalog.next}"):
+            self.server.delete(name, f"number >= {catalog.next}")
+        self._delete(table, catalog)
+
+    def _delete(self, table: Files, catalog: Catalog) -> None:
+        """Files that are gone: their segments, then they themselves, and last what tells that they are gone."""
+        gone = sorted(table.gone)
+        there = self.server.query(table.name, f"number in {gone}", files.COLUMNS, fresh=True) if gone else []
+        keys = [key for entry in map(files.entry_of, there) for key in keys_of(entry)]
+        for name, field, numbers in ((catalog.segments, "key", keys), (table.name, "number", gone)):
+            for first in range(0, len(numbers), DELETED):
+                self.lock.check()
+                self.server.delete(name, f"{field} in {numbers[first : first + DELETED]}")
+        if gone:
+            self.lock.check()
+            self.server.delete(table.name, f"gone > {files.NONE} and number < {catalog.next}")
+
+    def _build(self, header: Header, intake: Intake, generation: int) -> None:
+        model, dimension = built_of(header)
+        about = About(model, header.name or "", header.sample_rate, dimension, intake.hop)
+        centre = Centre(middle(intake.total, intake.count))
+        names = [collection(self.server.address.library, self.lock.token, kind) for kind in (FILES, SEGMENTS)]
+        table, segments = names
+        empty = Catalog(about, text_of(centre.middle), segments, generation, 0, 0, 0, 0)
+        self.server.create(segments, rows.fields(dimension), {}, rows.INDEX)
+        self.server.create(table, files.FIELDS, empty.properties(), files.INDEX)
+        entries = _entries(intake, 0)
+        self._insert(segments, intake, centre, 0)
+        self._insert_files(table, map(row_of, entries))
+        for name, field in ((segments, rows.VECTOR), (table, "unused")):
+            self.server.flush(name)
+            self.server.wait_for_index(name, field)
+        self.server.load(names)
+        self._count(segments, "", intake.count)
+        self._count(table, "", len(entries))
+        kept = Rows(self.server, segments, dimension)
+        catalog = replace(
+            _changed(empty, entries, []), next=len(entries), budgets=measure_budgets(kept, intake, centre, len(entries))
+        )
+        self.lock.check()
+        self.server.set_properties(table, catalog.properties())
+        self.lock.check()
+        self.server.point(self.server.address.library, table)
+
+    def _add(self, name: str, catalog: Catalog, intake: Intake) -> None:
+        table = self._table(name, catalog)
+        replaced = list(table.named(intake.files))
+        entries = _entries(intake, catalog.next)
+        self._insert(catalog.segments, intake, Centre(catalog.centre), catalog.next)
+        self._commit(name, catalog, entries, replaced)
+
+    def _commit(self, name: str, catalog: Catalog, new: list[FileEntry], gone: list[FileEntry]) -> None:
+        """Files that came, whose rows are there, and files that are gone."""
+        first = catalog.next + len(new)
+        tombs = [row_of_gone(first + at, entry.number) for at, entry in enumerate(gone)]
+        self._insert_files(name, [*map(row_of, new), *tombs])
+        for written in (catalog.segments, name):
+            self.server.flush(written)
+        self._count(catalog.segments, f"key >= {catalog.next << BITS}", sum(entry.segments for entry in new))
+        self._count(name, f"number >= {catalog.next}", len(new) + len(tombs))
+        changed = replace(_changed(catalog, new, gone), next=first + len(tombs))
+        self.lock.check()
+        self.server.set_properties(name, changed.properties())
+
+    def _insert(self, segments: str, intake: Intake, centre: Centre, first: int) -> None:
+        """The rows of what has come. first : the number of its first file"""
+        columns = [
+            np.asarray(column) for column in (intake.row_file, intake.row_start, intake.row_length, intake.row_level)
+        ]
+        places = _places(columns[0])
+        at = 0
+        for vectors in intake.seen(centre):
+            part = slice(at, at + len(vectors))
+            keys = ((columns[0][part].astype(np.int64) + first) << BITS) + places[part]
+            told = (column[part].tolist() for column in columns[1:])
+            self.lock.check()
+            self.server.insert(
+                segments,
+                [
+                    {"key": key, rows.VECTOR: vector, "start": start, "length": length, "level": level}
+                    for key, vector, start, length, level in zip(keys.tolist(), vectors, *told, strict=True)
+                ],
+            )
+            at += len(vectors)
+
+    def _insert_files(self, name: str, told: Iterable[Row]) -> None:
+        every = list(told)
+        for first in range(0, len(every), BATCH):
+            self.lock.check()
+            self.server.insert(name, every[first : first + BATCH])
+
+    def _count(self, name: str, filter: str, expected: int) -> None:
+        """LibraryError where the server has not all that it said it had taken, or some of it twice."""
+        there = self.server.count(name, filter)
+        if there != expected:
+            raise LibraryError(f"{self.name}: not written: the server has {there} of {expected} rows: try again")
+
+
+def _written(intake: Intake) -> Written:
+    return Written(len(intake.files), intake.count, intake.repeated)
+
+
+def _entries(intake: Intake, first: int) -> list[FileEntry]:
+    """The files that came. first : the number of the first one"""
+    segments = np.bincount(np.asarray(intake.row_file, np.int64), minlength=len(intake.files))
+    if segments.max(initial=0) >= MOST:
+        raise LibraryError(f"a file of {segments.max()} segments has more than a Milvus server is given")
+    ends, sizes, mtimes, contents, states = intake.file_columns
+    columns = zip(intake.files, sizes, mtimes, ends, segments.tolist(), contents, states, strict=True)
+    return [
+        FileEntry(first + number, path, size, mtime, end, rows, content, bool(bits & FAILED), bool(bits & BY_FFMPEG))
+        for number, (path, size, mtime, end, rows, content, bits) in enumerate(columns)
+    ]
+
+
+def _places(file: np.ndarray) -> np.ndarray:
+    """Of each row, how many of its file came before it. file : of each row"""
+    order = np.argsort(file, kind="stable")
+    _, begin, counts = np.unique(file[order], return_index=True, return_counts=True)
+    places = np.empty(len(file), np.int64)
+    places[order] = np.arange(len(file)) - np.repeat(begin, counts)
+    return places
+
+
+def _changed(catalog: Catalog, new: list[FileEntry], gone: list[FileEntry]) -> Catalog:
+    """What is told once files have come and others are gone."""
+
+    def more(of: str) -> int:
+        return sum(int(getattr(entry, of)) for entry in new) - sum(int(getattr(entry, of)) for entry in gone)
+
+    return replace(
+        catalog,
+        generation=catalog.generation + 1,
+        files=catalog.files + len(new) - len(gone),
+        rows=catalog.rows + more("segments"),
+        samples=catalog.samples + more("end"),
+        unread=catalog.unread + more("failed"),
+        by_ffmpeg=catalog.by_ffmpeg + more("by_ffmpeg"),
+    )
+
+
+@contextmanager
+def open_milvus_writer(name: str) -> Iterator[MilvusWriter]:
+    """Who may write the library at an address. LibraryError where another process is about it."""
+    server = Server(parse_address(name))
+    with locked(server) as lock:
+        yield MilvusWriter(server, lock)

@@ -1,0 +1,99 @@
+"""Milvus servers for tests, on this machine: the small one of milvus-lite, or the real one.
+
+Each is started when a test first asks for it, and ends with the process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+PROGRAM = "QBE_MILVUS_SERVER"
+STARTING = 120  # seconds
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Server:
+    """A server as a process, on a folder; it can be killed, and started anew on what is there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.start()
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        deadline = time.monotonic() + STARTING
+        while not is_listening(self.port):
+            assert self.process.poll() is None, "the server has ended"
+            assert time.monotonic() < deadline, "the server does not start"
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """By SIGKILL, with all that it has started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def library(self) -> str:
+        """The name of a library that is not there yet."""
+        return f"milvus://127.0.0.1:{self.port}/lib_idx_{uuid4().hex[:8]}"
+
+
+class LiteServer(Server):
+    """milvus-lite."""
+
+    def command(self) -> list[str]:
+        program = str(Path(sys.executable).with_name("milvus-lite"))
+        return [program, "server", "--data-dir", str(self.folder), "--host", "127.0.0.1", "--port", str(self.port)]
+
+
+class RealServer(Server):
+    """The standalone server of the wheel `milvus`, whose program $QBE_MILVUS_SERVER names."""
+
+    def command(self) -> list[str]:
+        return [os.environ[PROGRAM], "--data", str(self.folder), "--proxy-port", str(self.port)]
+
+
+@functools.cache
+def shared() -> Server:
+    """The server that tests share: the real one where there is one."""
+    folder = tempfile.TemporaryDirectory()
+    server = (RealServer if PROGRAM in os.environ else LiteServer)(Path(folder.name))
+
+    def end() -> None:
+        server.kill()
+        folder.cleanup()
+
+    atexit.register(end)
+    return server
+
+
+def library(folder: Path | None = None) -> str:  # noqa: ARG001 - a file would lie in it
+    """The name of a library that is not there yet."""
+    return shared().library()
