@@ -63,6 +63,7 @@ class View:
         self._number_of = np.empty(len(self._order), np.int64)
         self._number_of[self._order] = np.arange(len(self._order))
         self._tagged = Tagged(self.library.store.name, self.points.names)
+        self._drawn, self._by_folder = self.where[self._order].astype("<f4").tobytes(), self._coloured(ColourBy.FOLDER)
 
     @property
     def tagged(self) -> Tagged:
@@ -78,10 +79,13 @@ class View:
 
     def drawn(self) -> bytes:
         """All points: x and y, float32 each."""
-        return self.where[self._order].astype("<f4").tobytes()
+        return self._drawn
 
     def coloured(self, by: ColourBy) -> bytes:
         """A line of JSON, which colours there are and what they stand for; then the number of each point's, a byte."""
+        return self._by_folder if by is ColourBy.FOLDER else self._coloured(by)
+
+    def _coloured(self, by: ColourBy) -> bytes:
         found = colours(self.points, by, self.tagged.words if by is ColourBy.TAG else {})
         legend = json.dumps({"colours": [*found.palette], "labels": [*found.labels]})
         return legend.encode() + b"\n" + found.of[self._order].tobytes()

@@ -36,7 +36,9 @@ class Colours:
 def colours(points: Points, by: ColourBy, words: Words = NO_WORDS) -> Colours:
     """Of all points of a map. words : that files bear, for TAG"""
     if by is ColourBy.FOLDER:
-        return _of_files(points, [display(folder) or "." for folder in telling_folders(points.names)])
+        folders = telling_folders(points.names)
+        shown = {folder: display(folder) or "." for folder in set(folders)}
+        return _of_files(points, [shown[folder] for folder in folders])
     if by is ColourBy.TAG:
         return _of_files(points, _commonest([words.get(name, ()) for name in points.names]))
     if by is ColourBy.LEVEL:
@@ -49,7 +51,7 @@ def _of_files(points: Points, labels: Sequence[str | None]) -> Colours:
     """Those labels of files that most points have, have colours of their own."""
     counts: Counter[str] = Counter()
     for label, count in zip(labels, np.bincount(points.files, minlength=len(labels)).tolist(), strict=True):
-        if label is not None:
+        if label:
             counts[label] += count
     common = [label for label, _ in counts.most_common(len(APART))]
     numbers = {label: number for number, label in enumerate(common)}

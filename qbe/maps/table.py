@@ -15,7 +15,7 @@ from qbe.maps.points import Points
 from qbe.streams.records import Numbers
 from qbe.support.errors import UsageError, display
 
-COLUMNS = {7: 3, 6: 2}  # how many dimensions a map has whose lines have so many fields; a path may hold tabs
+DIMENSIONS: tuple[int, ...] = (3, 2)  # of maps
 CHUNK, LONGEST = 1 << 20, 1 << 16  # bytes: read at a time, of a line
 
 Coordinates = NDArray[np.float64]
@@ -23,15 +23,18 @@ Coordinates = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Table:
-    """keys : what its points are known by, rising, int64 [n], hold in this process alone; where : they lie, [n, d]"""
+    """keys : hashes of its points' places, rising, int64 [n]; they hold in this process alone, and are the same of two
+    places once in 10^19 times
+    where : they lie, [n, d]
+    """
 
     keys: Numbers
     where: Coordinates
 
 
-def key(path: bytes, start: float, length: float) -> int:
-    """What two tables know a point by, as they are written. Of two points the same by chance in 10^19."""
-    return hash(b"%b\t%.4f\t%.4f" % (path, start, length))
+def place(path: bytes, start: float, length: float) -> bytes:
+    """What two tables know a point by: how it is written in both."""
+    return b"%b\t%.4f\t%.4f" % (path, start, length)
 
 
 def written(points: Points, where: Coordinates, end: bytes = b"\0") -> Iterator[bytes]:
@@ -44,20 +47,20 @@ def written(points: Points, where: Coordinates, end: bytes = b"\0") -> Iterator[
 
 def read_table(name: str) -> Table:
     """Where the points of a table lie that `qbe map` wrote. UsageError where it did not."""
-    keys, where, dimensions = array("q"), array("d"), 0
+    keys, where, shapes = array("q"), array("d"), DIMENSIONS
     with open(name, "rb") as file:
         for number, line in enumerate(_lines(file, name), 1):
             if not line:
                 continue
-            own, coordinates = _read(line, f"{name}: line {number}")
-            if dimensions not in (0, len(coordinates)):
-                raise UsageError(f"{name}: line {number}: {len(coordinates)} dimensions, and {dimensions} before it")
-            dimensions = len(coordinates)
-            keys.append(own)
-            where.extend(coordinates)
+            if not (point := _read(line, shapes[0]) or _read(line, shapes[-1])):
+                what = f"{display(line[:40])} is not of a map that `qbe map` wrote, or of another one"
+                raise UsageError(f"{name}: line {number}: {what}")
+            shapes = (len(point[1]),)  # of all that follow
+            keys.append(point[0])
+            where.extend(point[1])
     if not keys:
         raise UsageError(f"{name}: not a map: give a table that `qbe map` wrote")
-    found, places = np.frombuffer(keys, np.int64), np.frombuffer(where).reshape(-1, dimensions)
+    found, places = np.frombuffer(keys, np.int64), np.frombuffer(where).reshape(-1, shapes[0])
     order = np.argsort(found, kind="stable")
     return Table(found[order], places[order])
 
@@ -74,23 +77,26 @@ def _lines(file: BinaryIO, name: str) -> Iterator[bytes]:
     yield rest
 
 
-def _read(line: bytes, where: str) -> tuple[int, list[float]]:
-    """The key of a line's point and where it lies; fields are counted from the end."""
-    for columns, dimensions in COLUMNS.items():
-        path, *fields = line.rsplit(b"\t", columns - 1)
-        try:
-            start, length, *coordinates, _ = map(float, fields)
-        except ValueError:
-            continue
-        if len(coordinates) == dimensions and path and all(map(math.isfinite, coordinates)):
-            return key(path, start, length), coordinates
-    raise UsageError(f"{where}: {display(line[:40])} is not of a map that `qbe map` wrote")
+def _read(line: bytes, dimensions: int) -> tuple[int, list[float]] | None:
+    """The key of a line's point and where it lies; None where the line is no point of so many dimensions.
+
+    Fields are counted from the end: a path may hold tabs.
+    """
+    place, *fields = line.rsplit(b"\t", dimensions + 1)
+    path, *span = place.rsplit(b"\t", 2)
+    try:
+        *coordinates, _ = map(float, fields)
+        start, length = map(float, span)
+    except ValueError:
+        return None
+    is_right = len(coordinates) == dimensions and path and all(map(math.isfinite, (start, length, *coordinates)))
+    return (hash(place), coordinates) if is_right else None
 
 
 def known_points(points: Points, table: Table) -> tuple[Numbers, Coordinates]:
     """The points that a table has, rising [k], and where it has them, [k, d]."""
     places = zip(points.paths, points.starts.tolist(), points.lengths.tolist(), strict=True)
-    own = np.fromiter((key(*fields) for fields in places), np.int64, len(points))
+    own = np.fromiter((hash(place(*fields)) for fields in places), np.int64, len(points))
     at = np.minimum(table.keys.searchsorted(own), len(table.keys) - 1)
     known = np.flatnonzero(table.keys[at] == own)
     return known, table.where[at[known]]

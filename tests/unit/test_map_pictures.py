@@ -203,7 +203,7 @@ def test_a_table_is_read_in_pieces_as_if_at_once(tmp_path: Path, monkeypatch: py
         (b"a\t0\t1\t2\t3\t4\n\nb\t0\t1\t2\n", "line 3"),
         (b"a\t0\t1\tx\t3\t4\n", "line 1"),
         (b"a\t0\t1\t2\tnan\t4\n", "line 1"),
-        (b"a\t0\t1\t2\t3\t4\nb\t0\t1\t2\t3\t4\t5\n", "line 2: 3 dimensions, and 2 before"),
+        (b"a\t0\t1\t2\t3\t4\t5\nb\t0\t1\t2\t3\t4\n", "line 2: .* or of another one"),
         (b"a" * 2_000_000, "a line of more than"),
         (bytes(range(256)), "line 2"),
     ],

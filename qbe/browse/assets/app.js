@@ -24,6 +24,7 @@ async function begin() {
   showLegend(colours);
   document.body.dataset.ready = "yes";
   showWords();
+  player.prepare();
 }
 
 // The number of each point's colour, and what the colours stand for.

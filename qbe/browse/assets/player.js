@@ -6,14 +6,16 @@ const HEAD = 44, FIRST = 1 << 15; // bytes
 const AHEAD = 8; // seconds that are fetched before they are heard
 const ALLOWED = 100; // milliseconds in which a browser lets a page be heard, if it does
 
-const context = new AudioContext({ latencyHint: "interactive" });
+let context = null; // made after the map is there, as that takes a while
 let sound = null; // what plays, and when on the clock of the context it began and is to end
 let onChange = () => {};
 
 export const player = {
+  prepare() { context ??= new AudioContext({ latencyHint: "interactive" }); },
   // Begin a sound, in place of the one that plays. from, to: of the part that is to be heard, seconds
   async play(what, from = 0, to = Infinity) {
     stop();
+    this.prepare();
     const own = (sound = { what, from, to, sources: new Set(), stopped: new AbortController(), ends: Infinity });
     onChange();
     if (await mayBeHeard()) await stream(own).catch((error) => fail(own, error));
