@@ -16,7 +16,7 @@ NOTHING = 1e-6  # share of the power in the band, under which there is nothing: 
 MEANS_RATE = 400.0  # Hz, of the means by which it is told what lies below the band
 LOW_MEANS = 10  # means of so many leave what lies under LOWEST
 LOW_PIECES = 10  # of those in a row
-LOW_SHARE = 0.03  # of the power in them that is low, from which on it is taken away
+LOW_SHARE = 0.2  # of the power in them that is low, from which on it is taken away
 CUTOFF = 35.0  # Hz of the filter: 20 Hz are far down, LOWEST is as it was
 MEANS_HALF = 36  # means to both sides that it takes
 SLOWEST = 1000.0  # Hz; a sound of a lower rate is left as it is
@@ -68,12 +68,13 @@ def high_passed(blocks: Iterator[Audio], rate: float) -> Iterator[Audio]:
         yield from blocks
         return
     reach = (MEANS_HALF + 1) * _mean_size(rate)
+    ahead = reach + _mean_size(rate)
     nothing = history = np.zeros(0, np.float32)
     held, fault = None, None
     try:
         for block in blocks:
             if held is not None:
-                yield _passed(history, held, block[:reach], rate)
+                yield _passed(history, held, block[:ahead], rate)
                 history = np.concatenate([history[-reach:], held[-reach:]])
             held = block
     except AudioError as error:
@@ -97,7 +98,7 @@ def _is_low(block: Audio, rate: float) -> bool:
     """Whether a quarter of a second somewhere in a block is much lower than the band."""
     size = LOW_MEANS * _mean_size(rate)
     pieces = block[: len(block) // size * size].reshape(-1, size)
-    low, power = pieces.mean(1) ** 2, np.einsum("ps,ps->p", pieces, pieces) / size
+    low, power = (pieces @ _mean(size)) ** 2, np.einsum("ps,ps->p", pieces, pieces) / size
     begins = np.arange(0, len(low), LOW_PIECES)
     return bool(len(low)) and bool(np.any(np.add.reduceat(low - LOW_SHARE * power, begins) > 0))
 
@@ -109,19 +110,23 @@ def _low(before: Audio, block: Audio, after: Audio, rate: float) -> Audio:
     reach = (MEANS_HALF + 1) * size
     samples = _turned(np.concatenate([before[-reach:], block, after]), reach - len(before[-reach:]), rate)
     samples = _turned(samples[::-1], reach + -len(block) % size - len(after), rate)[::-1]
-    means = samples[: len(samples) // size * size].reshape(-1, size).mean(1)
+    means = samples[: len(samples) // size * size].reshape(-1, size) @ _mean(size)
     time = np.arange(-MEANS_HALF, MEANS_HALF + 1)
     taps = np.sinc(2 * CUTOFF * size / rate * time) * np.blackman(len(time))
     low = np.convolve(means, taps / taps.sum(), "valid").astype(np.float32)
     steps = (np.arange(size, dtype=np.float32) + np.float32(0.5)) / np.float32(size)
-    lines = low[:-1, None] + np.diff(low)[:, None] * steps
+    lines: Audio = np.stack([low[:-1], low[1:]], axis=1) @ np.stack([1 - steps, steps])
     return lines.ravel()[size // 2 :][: len(block)]
+
+
+def _mean(size: int) -> Audio:
+    return np.full(size, 1 / size, np.float32)  # a product with it takes a quarter of the time of `mean`
 
 
 def _turned(samples: Audio, more: int, rate: float) -> Audio:
     """Samples with so many more before them, as if the sound were turned about the point where it begins: neither a
     constant nor a slope begins there."""
-    if not more:
+    if more <= 0:
         return samples
     edge = samples[: max(2, round(EDGE_SECONDS * rate))]
     point = np.polyfit(np.arange(len(edge)), edge, 1)[1] if len(edge) > 1 else edge[0]

@@ -40,21 +40,22 @@ class _Mixer:
         self.weights: Audio | None = None
 
     def mix(self, block: Audio) -> Audio:
-        weights = self._chosen(block)
-        out: Audio = block @ weights
+        channels = np.ascontiguousarray(block.T)  # twice as fast to go through as samples in turn
+        weights = self._chosen(channels)
+        out: Audio = weights @ channels
         before, self.weights = self.weights, weights
         if before is not None and not np.array_equal(before, weights):
             fade = np.linspace(1, 0, min(len(block), max(1, round(FADE_SECONDS * self.rate))), dtype=np.float32)
-            out[: len(fade)] += fade * (block[: len(fade)] @ (before - weights))
+            out[: len(fade)] += fade * ((before - weights) @ channels[:, : len(fade)])
         return out
 
-    def _chosen(self, block: Audio) -> Audio:
-        """The weight of each channel."""
-        products = (block.T @ block).astype(np.float64)
+    def _chosen(self, channels: Audio) -> Audio:
+        """The weight of each channel, of [channels, n]."""
+        products = np.array([[np.vdot(one, other) for other in channels] for one in channels], np.float64)
         power = products.diagonal()
         if not 0 < power.sum() < np.inf:
             return self.mean if self.weights is None else self.weights
-        if products.sum() >= WEAK * power.sum() and not self._are_late(block, products):
+        if products.sum() >= WEAK * power.sum() and not self._are_late(channels, products):
             return self.mean
         strongest = int(power.argmax())
         if self.weights is not None and self.weights is not self.mean:
@@ -63,28 +64,25 @@ class _Mixer:
         alone: Audio = np.eye(len(power), dtype=np.float32)[strongest]
         return alone
 
-    def _are_late(self, block: Audio, products: NDArray[np.float64]) -> bool:
+    def _are_late(self, channels: Audio, products: NDArray[np.float64]) -> bool:
         """Whether the two strongest channels are all there is, and one sound, but not at the same time."""
         power = products.diagonal()
         one, other = np.argsort(power)[-2:]
         energy = np.sqrt(power[one] * power[other])
         if power[one] + power[other] < PAIR * power.sum() or abs(products[one, other]) > APART * energy or not energy:
             return False
-        now, best = _correlations(*self._loudest(block, one, other), round(LATEST * self.rate))
+        now, best = _correlations(*self._loudest(channels[one], channels[other]), round(LATEST * self.rate))
         return best > ALIKE and 1 - best < (1 - now) / CLOSER
 
-    def _loudest(self, block: Audio, one: int, other: int) -> tuple[Audio, Audio]:
-        size = min(len(block), round(LOUD_SECONDS * self.rate))
-        pieces = block[: len(block) // size * size, one].reshape(-1, size)
+    def _loudest(self, one: Audio, other: Audio) -> tuple[Audio, Audio]:
+        size = min(len(one), round(LOUD_SECONDS * self.rate))
+        pieces = one[: len(one) // size * size].reshape(-1, size)
         at = int(np.einsum("ps,ps->p", pieces, pieces).argmax()) * size
-        return block[at : at + size, one], block[at : at + size, other]
+        return one[at : at + size], other[at : at + size]
 
 
 def _correlations(one: Audio, other: Audio, latest: int) -> tuple[float, float]:
     """Of two pieces [n], positive or negative: as they are, and the highest where one is moved by up to `latest`."""
-    size = 1 << (len(one) + latest).bit_length()
-    spectrum = np.fft.rfft(one, size) * np.fft.rfft(other, size).conj()
-    products = np.fft.irfft(spectrum, size)
-    highest = max(np.abs(products[: latest + 1]).max(), np.abs(products[-latest:]).max(initial=0))
+    products = np.abs(np.correlate(np.pad(one, latest), other, "valid"))
     energy = max(1e-30, float(np.sqrt(np.vdot(one, one) * float(np.vdot(other, other)))))
-    return abs(float(products[0])) / energy, float(highest) / energy
+    return float(products[latest]) / energy, float(products.max()) / energy
