@@ -169,9 +169,13 @@ class View:
         files = [self._files[path] for path in found.scores]
         begins, ends = (self.points.files.searchsorted(files, side).tolist() for side in ("left", "right"))
         first = [at for begin, end in zip(begins, ends, strict=True) for at in range(begin, min(end, begin + NAMED))]
-        rows = [self.shown(int(self._number_of[at])) for at in first[:NAMED]]
+        rows = [self._borne(int(self._number_of[at]), found.scores[self.points.paths[at]]) for at in first[:NAMED]]
         count = sum(ends) - sum(begins)
         return {"rows": rows, "count": count, "notes": found.notes}
+
+    def _borne(self, number: int, score: float) -> Shown:
+        """A sound that bears words, with how likely it is where that is not sure."""
+        return {**self.shown(number), "score": round(score, 3)} if score < 1 else self.shown(number)
 
     def bearing(self, text: str) -> bytes:
         """For each point whether it bears words: a byte, 1 or 0."""

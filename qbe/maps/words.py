@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 SIDES = (2, 4, 8, 16, 32, 64)  # cells on a side, coarse to fine
 LEAST = 2  # points of a word in a cell
+SHARE = 1 / 3  # of the points in a cell
 
 
 class Placed(NamedTuple):
@@ -22,7 +23,7 @@ class Placed(NamedTuple):
 
 
 def placed_words(where: NDArray[np.float64], words: Sequence[Sequence[str]]) -> list[Placed]:
-    """For every cell of ever finer grids the word that tells most of it, if half of its points bear it.
+    """For every cell of ever finer grids the word that tells most of it, if a third of its points bear it.
 
     Coarse cells come first, and of one grid the words that tell most: count * log(share in the cell / share of all),
     their part in how unlike the cell is to the whole. A word may come again and again.
@@ -53,7 +54,7 @@ def _best(
     """
     cells, words = np.divmod(pairs, len(shares))
     tell = counts * np.log(counts / sizes[cells] / shares[words])
-    good = np.flatnonzero((counts >= LEAST) & (2 * counts >= sizes[cells]) & (tell > 0))
+    good = np.flatnonzero((counts >= LEAST) & (counts >= SHARE * sizes[cells]) & (tell > 0))
     good = good[np.argsort(-tell[good], kind="stable")]
     _, first = np.unique(cells[good], return_index=True)
     return good[np.sort(first)]

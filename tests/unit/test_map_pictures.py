@@ -77,7 +77,7 @@ def test_a_word_stands_in_the_midst_of_what_bears_it() -> None:
 def test_a_word_that_few_bear_in_a_place_does_not_stand_there() -> None:
     where = np.zeros((30, 2))
     where[15:] = 1
-    words = [["rare"] if number < 6 else [] for number in range(30)]
+    words = [["rare"] if number < 4 else [] for number in range(30)]
     assert placed_words(where, words) == []
     assert placed_words(where, [["all"]] * 30) == []
     assert placed_words(where, [[]] * 30) == []

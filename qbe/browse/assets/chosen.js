@@ -32,7 +32,8 @@ function show(facts) {
   find("chosen").hidden = false;
   find("name").textContent = facts.name;
   const level = facts.level === null ? "" : `, ${facts.level} dB`;
-  find("place").textContent = `${facts.path}  ${clock(facts.start)} – ${clock(facts.start + facts.length)}${level}`;
+  find("path").textContent = facts.path;
+  find("place").textContent = `${clock(facts.start)} – ${clock(facts.start + facts.length)}${level}`;
   find("tags").replaceChildren(...facts.tags.map(({ word, score, source }) => made("li", {}, made("button", {
     type: "button",
     title: `${{ user: "your tag", name: "from its name", near: "from sounds like it" }[source]}: show all`,

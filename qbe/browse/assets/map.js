@@ -9,9 +9,9 @@ const CELLS = 512; // on a side, to find the nearest point
 const SETTLED = 120; // milliseconds after which all points are drawn
 
 class MapView {
-  constructor(canvas, marks) {
-    this.canvas = canvas;
-    this.marks = marks;
+  // marks: a canvas above that of the points; legend: what covers a part of both
+  constructor(canvas, marks, legend) {
+    Object.assign(this, { canvas, marks, legend });
     this.points = new Float32Array(0);
     this.count = 0;
     this.colours = new Uint8Array(0);
@@ -59,6 +59,7 @@ class MapView {
 
   filter(bearing) {
     this.bearing = bearing;
+    this.borneCount = bearing?.reduce((sum, one) => sum + one, 0);
     this.draw();
   }
 
@@ -195,4 +196,4 @@ class MapView {
   mark() { mark(this); }
 }
 
-export const map = new MapView(find("map"), find("marks"));
+export const map = new MapView(find("map"), find("marks"), find("legend"));

@@ -4,27 +4,35 @@ const LINES = 10; // to true neighbours
 const COVERED = 0.08; // of the canvas, by points
 const LARGEST = 9; // pixels, of a point
 const MANY = 20000; // points from which on they are drawn so that what lies on each other adds up
-const CELL = 90; // pixels, of the cell that a word stands for, from which on it is shown
+const CELL = 50; // pixels, of the cell that a word stands for, from which on it is shown
 const APART = 260; // pixels between the same words
 const MOST_WORDS = 40;
+const MOST_RINGS = 5000; // around selected points
 const GROUND = { light: 0xfb, dark: 0x14 }, FADED = { light: 0xe2e2e2, dark: 0x2c2c2c };
 
 const isDark = () => matchMedia("(prefers-color-scheme: dark)").matches;
 
-// The first `count` points of a map, the fairest on top.
+// The first `count` points of a map, the fairest on top; over those that are not looked for, those that are.
 export function paint(map, count) {
   const { width, height } = map.canvas, context = map.canvas.getContext("2d"), theme = isDark() ? "dark" : "light";
   if (map.image?.width !== width || map.image?.height !== height) map.image = context.createImageData(width, height);
-  const pixels = new Uint32Array(map.image.data.buffer), { points, colours, bearing } = map;
+  const pixels = new Uint32Array(map.image.data.buffer), share = count > MANY ? 144 : 232;
   pixels.fill(0xff000000 | (GROUND[theme] * 0x010101));
-  const brushes = map.palette.map((hex) => brush(parseInt(hex.slice(1), 16), count > MANY ? 144 : 232));
-  const faded = brush(FADED[theme], 144);
-  const size = sizeOf(map), scale = map.scale * map.ratio, offsets = disc(size, width);
+  if (map.bearing) dots(map, pixels, count, 0, map.palette.map(() => brush(FADED[theme], 144)));
+  dots(map, pixels, count, 1, map.palette.map((hex) => brush(parseInt(hex.slice(1), 16), share)));
+  context.putImageData(map.image, 0, 0);
+}
+
+// bears: whether of those points that are looked for, or of the others
+function dots(map, pixels, count, bears, brushes) {
+  const { width, height } = map.canvas, { points, colours, bearing } = map, scale = map.scale * map.ratio;
+  const size = sizeOf(map, bears && bearing ? map.borneCount : map.count), offsets = disc(size, width);
   const left = width / 2 - map.x * scale - (size - 1) / 2, top = height / 2 + map.y * scale - (size - 1) / 2;
   for (let k = count - 1; k >= 0; k--) {
+    if (bearing && bearing[k] !== bears) continue;
     const x = Math.round(left + points[2 * k] * scale), y = Math.round(top - points[2 * k + 1] * scale);
     if (x < 0 || y < 0 || x + size > width || y + size > height) continue;
-    const { keep, outer, green } = bearing && !bearing[k] ? faded : brushes[colours[k]] || faded, first = y * width + x;
+    const { keep, outer, green } = brushes[colours[k]], first = y * width + x;
     for (let n = 0; n < offsets.length; n++) {
       const old = pixels[first + offsets[n]];
       const both = ((Math.imul(old & 0xff00ff, keep) + outer) >>> 8) & 0xff00ff;
@@ -32,7 +40,6 @@ export function paint(map, count) {
       pixels[first + offsets[n]] = 0xff000000 | both | middle;
     }
   }
-  context.putImageData(map.image, 0, 0);
 }
 
 // A colour of which `share` of 256 comes to what is there; pixels are 0xAABBGGRR, and two of three bytes go at a time.
@@ -53,11 +60,11 @@ function disc(size, width) {
   return offsets;
 }
 
-// Of a point, in pixels of the canvas: more where there are few, or one is near.
-function sizeOf(map) {
+// Of one of so many points, in pixels of the canvas: more where there are few, or one is near.
+function sizeOf(map, count) {
   const area = map.canvas.clientWidth * map.canvas.clientHeight;
   const whole = Math.max(map.high[0] - map.low[0], map.high[1] - map.low[1]) * map.scale || 1;
-  const seen = map.count * Math.min(1, area / whole ** 2);
+  const seen = count * Math.min(1, area / whole ** 2);
   return Math.round(map.ratio * Math.max(1, Math.min(LARGEST, Math.sqrt((COVERED * area) / (seen + 1)))));
 }
 
@@ -69,7 +76,7 @@ export function mark(map) {
   context.clearRect(0, 0, map.marks.width, map.marks.height);
   write(map, context, front, back);
   context.strokeStyle = accent;
-  for (const point of map.selected) ring(map, context, point, 4, 1.5);
+  for (const point of [...map.selected].slice(0, MOST_RINGS)) ring(map, context, point, 4, 1.5);
   if (map.chosen >= 0) {
     context.globalAlpha = 0.6;
     for (const point of map.neighbours.slice(0, LINES)) line(context, map.toScreen(map.chosen), map.toScreen(point));
@@ -84,21 +91,27 @@ export function mark(map) {
 
 // As many words as have room, the most telling first.
 function write(map, context, front, back) {
-  const whole = Math.max(map.high[0] - map.low[0], map.high[1] - map.low[1]) * map.scale, placed = [];
+  const whole = Math.max(map.high[0] - map.low[0], map.high[1] - map.low[1]) * map.scale, placed = [legendOf(map)];
   Object.assign(context, { font: "600 13px system-ui, sans-serif", textAlign: "center", lineJoin: "round",
     lineWidth: 3, strokeStyle: back, fillStyle: front });
   for (const { text, x, y, side } of map.words) {
-    if (whole / side < CELL || placed.length === MOST_WORDS) break;
+    if (whole / side < CELL || placed.length > MOST_WORDS) break;
     const [middle, bottom] = map.placeOf(x, y), half = context.measureText(text).width / 2 + 6;
     const isIn = middle > half && middle < map.canvas.clientWidth - half && bottom > 20 && bottom < map.canvas.clientHeight - 24;
-    const isFree = placed.every((other) => (Math.abs(other.middle - middle) > other.half + half || Math.abs(other.bottom - bottom) > 20)
+    const isFree = placed.every((other) => (Math.abs(other.middle - middle) > other.half + half || Math.abs(other.bottom - bottom) > (other.tall ?? 20))
       && (other.text !== text || Math.hypot(other.middle - middle, other.bottom - bottom) > APART));
     if (!isIn || !isFree) continue;
     placed.push({ text, middle, bottom, half });
     context.strokeText(text, middle, bottom);
     context.fillText(text, middle, bottom);
   }
-  map.written = placed.map(({ text }) => text);
+  map.written = placed.slice(1).map(({ text }) => text);
+}
+
+// What the legend covers, as a word that is there already.
+function legendOf(map) {
+  const own = map.canvas.getBoundingClientRect(), { left, width, bottom } = map.legend.getBoundingClientRect();
+  return { middle: left - own.left + width / 2, half: width / 2, bottom: bottom - own.top + 16, tall: bottom - own.top };
 }
 
 function ring(map, context, point, radius, width) {

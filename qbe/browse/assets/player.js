@@ -25,7 +25,10 @@ export const player = {
   silence() { stop(); onChange(); },
   get isPlaying() { return sound !== null && context.currentTime < sound.ends; },
   // How far into the sound it is.
-  get seconds() { return sound?.began === undefined ? 0 : Math.max(0, context.currentTime - sound.began) + sound.from; },
+  get seconds() {
+    if (sound?.began === undefined) return 0;
+    return Math.max(0, Math.min(context.currentTime, sound.ends) - sound.began) + sound.from;
+  },
   listen(listener) { onChange = listener; },
 };
 

@@ -8,6 +8,7 @@ import { searchPart } from "./searching.js";
 const MOST = 120; // seconds that are shown
 const STEPS = 50; // of the arrow keys, through all of it
 const DRAGGED = 4; // pixels
+const LEAST = 0.01; // what is lower than this is not drawn as high as what is loud
 
 const canvas = find("wave");
 let peaks = [], first = 0, shown = 0; // where in the sound it begins, and how much there is, seconds
@@ -22,7 +23,8 @@ export async function showWave() {
   draw();
   const found = await asked(`peaks/${point}?from=${first}`);
   if (!found || page.chosen.point !== point) return;
-  peaks = found;
+  const highest = Math.max(LEAST, ...found);
+  peaks = found.map((peak) => peak / highest);
   draw();
 }
 
