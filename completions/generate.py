@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from qbe.audio.finding import EXTENSIONS
-from qbe.cli import app, help
+from qbe.cli import help, program
 
 FOLDER = Path(__file__).parent
 HEAD = "# Written by generate.py from the command-line parser, do not edit."
@@ -45,7 +45,7 @@ class Command:
 
 
 def commands() -> list[Command]:
-    parsers = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    parsers = typer.main.get_command(program()).commands  # type: ignore[attr-defined]
     return [_command(name, parser) for name, parser in sorted(parsers.items())]
 
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import typer
 
-from qbe.cli import app, help
+from qbe.cli import help, program
 
 FOLDER = Path(__file__).parent
 BEGIN, END = '.\\" options: written by generate.py, do not edit\n', '.\\" end of options\n'
 
 
 def subcommands() -> dict[str, Any]:
-    return dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    return dict(typer.main.get_command(program()).commands)  # type: ignore[attr-defined]
 
 
 def escaped(text: str) -> str:

@@ -7,21 +7,22 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Sequence
 from contextlib import redirect_stdout
+from importlib import import_module
 from typing import Any, NoReturn
 
 import typer
 
-# In the order of the help.
-from qbe.cli import segment, deform, embed, index, search, clip, tag, dups, map, browse, info, bench, train, eval  # isort: skip
 from qbe.cli.app import app
 from qbe.cli.outputs import say
 from qbe.support.errors import AudioWarning, LibraryWarning, QbeError
 
-__all__ = [
-    "app", "bench", "browse", "clip", "deform", "dups", "embed", "eval", "index", "info", "main", "map", "search",
-    "segment", "tag", "train",
-]  # fmt: skip
+# Each is a module here, in the order of the help.
+COMMANDS = (
+    "segment", "deform", "embed", "index", "search", "clip", "tag", "dups", "map", "browse", "info", "bench", "train",
+    "eval",
+)  # fmt: skip
 
 FAILED, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
 STOPPED = 128  # and the number of the signal
@@ -88,6 +89,14 @@ def _heed_signals() -> None:
             signal.signal(number, lambda number, _: sys.exit(STOPPED + number))
 
 
+def program(names: Sequence[str] = COMMANDS) -> typer.Typer:
+    """The `qbe` command with some subcommands: what they all take to load is more than many a search."""
+    for name in names:
+        import_module(f"qbe.cli.{name}")
+    app.registered_commands.sort(key=lambda command: COMMANDS.index(str(command.name)))
+    return app
+
+
 def run(arguments: list[str] | None = None) -> int:
     """The exit code of one command line; messages have gone to stderr."""
     try:
@@ -107,8 +116,10 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _parsed(arguments: list[str] | None) -> Any:
     """The work that a command line asks for. Typer only parses, and prints help: it would turn a closed pipe into 1."""
+    asked = (sys.argv[1:] if arguments is None else arguments)[:1]
+    command = program(asked if asked and asked[0] in COMMANDS else COMMANDS)
     with redirect_stdout(io.StringIO()) as printed:
-        work = app(args=arguments, prog_name="qbe", standalone_mode=False)
+        work = command(args=arguments, prog_name="qbe", standalone_mode=False)
     print(printed.getvalue(), end="")
     return work
 

@@ -84,8 +84,8 @@ def _store_in_16_bits(graph: onnx.GraphProto) -> None:
 
 
 def optimised(model: bytes) -> bytes:
-    """The same model with its steps joined as onnxruntime joins them when it loads one, on any processor: it starts in half
-    the time. Constants are left as they are, so that 16 bits stay 16."""
+    """The same model with its steps joined, as onnxruntime joins them on any processor whenever it loads one: it starts
+    in half of the time. Constants are left as they are, so that 16 bits stay 16."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.log_severity_level = 4  # it warns that what it writes is for this machine, as it is of the next level

@@ -55,6 +55,17 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert not loaded_by(arguments) & {"numpy", "rich", "torch", "onnxruntime", "soundfile", "msgpack"}
 
 
+def test_a_command_loads_no_other_command() -> None:
+    code = (
+        "import sys\nfrom qbe.cli import run\n"
+        "run(['embed', '--help'])\n"
+        "print(*(name for name in sys.modules if name.startswith('qbe.cli.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split("\n")[-2].split())
+    assert "qbe.cli.embed" in loaded and not loaded & {"qbe.cli.search", "qbe.cli.train", "qbe.cli.eval"}
+
+
 # What each room may stand on. Nothing flows back.
 STANDS_ON = {
     "support": set(),

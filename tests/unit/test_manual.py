@@ -9,7 +9,7 @@ import pytest
 import typer
 from conftest import ROOT, loaded
 
-from qbe.cli import app
+from qbe.cli import program
 from qbe.learn.kinds import KINDS, UNKNOWN
 
 MANUAL, COMPLETIONS = loaded("man/generate.py"), loaded("completions/generate.py")
@@ -44,7 +44,7 @@ def test_the_wheel_holds_all_pages_and_completions() -> None:
 
 @pytest.mark.parametrize("command", ["", *sorted(MANUAL.subcommands())])
 def test_help_fits_a_screen_and_begins_with_examples(command: str) -> None:
-    parser = MANUAL.subcommands()[command] if command else typer.main.get_command(app)
+    parser = MANUAL.subcommands()[command] if command else typer.main.get_command(program())
     context = type(parser).context_class(parser, info_name=f"qbe {command}".strip(), terminal_width=80)
     lines = parser.get_help(context).splitlines()
     assert max(map(len, lines)) <= 80

@@ -15,11 +15,11 @@ import torch
 from conftest import DATA, noise
 
 from qbe.audio.segmentation import segments
-from qbe.encoder import load_encoder, open_encoder
+from qbe.encoder import default_model, load_encoder, open_encoder
 from qbe.learn import export as exporting
 from qbe.learn.export import export, onnx_bytes, parity, probe_sounds
 from qbe.learn.network import DIMENSION, Network
-from qbe.learn.quantisation import quantised
+from qbe.learn.quantisation import optimised, quantised
 from qbe.streams.records import Audio
 from qbe.support.errors import ModelError, raise_error
 
@@ -102,6 +102,22 @@ def test_int8_makes_the_encoder_small_and_leaves_the_filter_bank(network: Networ
     one, other = (open_encoder(str(path)).embed(real_sounds()) for path in (model, tmp_path / "i.onnx"))
     assert (one * other).sum(1).min() > 0.98
     assert open_encoder(str(tmp_path / "i.onnx")).name == "i"
+
+
+def test_joined_steps_give_the_same_embeddings(model: Path) -> None:
+    small, _ = quantised(model.read_bytes(), real_sounds())
+    again = optimised(small)  # there is little left to join
+    assert len(onnx.load_from_string(again).graph.node) <= len(onnx.load_from_string(small).graph.node)
+    whole, joined = (load_encoder(one) for one in (model.read_bytes(), optimised(model.read_bytes())))
+    np.testing.assert_allclose(joined.embed(real_sounds()), whole.embed(real_sounds()), atol=1e-6)
+    metadata = [onnxruntime.InferenceSession(one).get_modelmeta().custom_metadata_map for one in (small, again)]
+    assert metadata[0] == metadata[1] and metadata[0]["name"] == "test"
+
+
+def test_the_default_model_is_joined_already() -> None:
+    """So that it starts fast: steps of whole and of 8-bit numbers do not follow each other one by one."""
+    kinds = [node.op_type for node in onnx.load(default_model()).graph.node]
+    assert kinds.count("QLinearConv") > 10 and kinds.count("Conv") < kinds.count("QLinearConv")
 
 
 def test_int8_that_changes_embeddings_is_refused(
