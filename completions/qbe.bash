@@ -90,8 +90,8 @@ _qbe() {
                 *) ;;
             esac ;;
         embed)
-            options='--files-from -0 --null --hidden --exclude -L --follow --no-ffmpeg --expand --model --hop --silence --keep-silence --new --retry --jobs --npy -q --quiet -v --verbose --help'
-            valued=' --files-from --exclude --expand --model --hop --silence --new --jobs '
+            options='--files-from -0 --null --hidden --exclude -L --follow --no-ffmpeg --expand --model --hop --silence --keep-silence -o --output --new --retry --jobs --npy -q --quiet -v --verbose --help'
+            valued=' --files-from --exclude --expand --model --hop --silence -o --output --new --jobs '
             arguments='audio'
             case $before in
                 --files-from) kind='any' ;;
@@ -100,7 +100,8 @@ _qbe() {
                 --model) kind='onnx' ;;
                 --hop) kind='none' ;;
                 --silence) kind='none' ;;
-                --new) kind='idx' ;;
+                -o|--output) kind='any' ;;
+                --new) kind='none' ;;
                 --jobs) kind='none' ;;
                 *) ;;
             esac ;;
@@ -116,11 +117,12 @@ _qbe() {
                 *) ;;
             esac ;;
         index)
-            options='-o --output --append --remove --trees --check --paths --model -q --quiet -v --verbose --help'
-            valued=' -o --output --trees --check --paths --model '
+            options='-o --output --append --remove --prune --dry-run --force --whole-files --absolute --relative-to --trees --check --paths --model -q --quiet -v --verbose --help'
+            valued=' -o --output --relative-to --trees --check --paths --model '
             arguments='any'
             case $before in
                 -o|--output) kind='idx' ;;
+                --relative-to) kind='folder' ;;
                 --trees) kind='none' ;;
                 --check) kind='idx' ;;
                 --paths) kind='any' ;;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qbe.audio.finding import find_audio
 from qbe.audio.segmentation import window_hop
@@ -14,6 +14,7 @@ from qbe.encoder import JOBS
 from qbe.stores import open_writer
 from qbe.streams.records import Embedding, File
 from qbe.support.errors import QbeError
+from qbe.support.names import here
 
 OnFile = Callable[[int, int], None]
 
@@ -60,7 +61,8 @@ def build_library(
     embeddings = files_embedded(sounds, encoder, failures.append, ended.append, jobs=jobs, hop=step, silence=silence)
     with open_writer(os.fsdecode(name), trees) as writer:
         write = writer.append if append else writer.replace
-        written = write(encoder.header, _told(embeddings, len(sounds), progress) if progress else embeddings, ended)
+        header = replace(encoder.header, folder=here())
+        written = write(header, _told(embeddings, len(sounds), progress) if progress else embeddings, ended)
     return Built(written.files, written.segments, tuple(failures))
 
 

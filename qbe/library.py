@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from qbe.audio.identity import file_state
+from qbe.disk import changes
 from qbe.embedding import Embeddings, Path, Sound, rate_of, source_of
 from qbe.search.answers import Wanted, answers, effort
 from qbe.search.inside import globs_of
@@ -17,7 +17,6 @@ from qbe.search.queries import Query, QueryReader, blend, check_model
 from qbe.search.store import About, Effort, Fact, FileEntry, Filter, Match, Store
 from qbe.search.windows import Windows
 from qbe.stores import open_store
-from qbe.streams.records import File
 from qbe.support.errors import AudioError, LibraryError, UsageError, display
 from qbe.tags.tables import LIKELY
 
@@ -240,12 +239,7 @@ class Library:
 
     def lacks(self, paths: Iterable[bytes], *, retry: bool = False) -> list[bytes]:
         """Those files that it does not hold as they are now. retry : those too that could not be read"""
-        known = {
-            entry.path: File(entry.path, entry.size, entry.mtime)
-            for entry in self.store.files()
-            if not (retry and entry.failed)
-        }
-        return [path for path in paths if path not in known or file_state(path) != known[path]]
+        return changes(paths, self.store.files(), self.about.folder, retry=retry, can_move=False).lacking
 
     def facts(self) -> dict[str, Fact]:
         """What `qbe info` tells of it."""

@@ -9,7 +9,8 @@ import os
 from collections.abc import Hashable
 from contextlib import AbstractContextManager
 
-from qbe.search.store import Store, Writer
+from qbe.search.store import Store
+from qbe.search.writer import Writer
 from qbe.support.errors import LibraryError, UsageError
 
 MILVUS = ("milvus://", "milvuss://")

@@ -6,17 +6,19 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qbe.search.centring import centred, distances, middle, restored
-from qbe.search.store import About, Effort, Fact, FileEntry, Filter, Near, Written
+from qbe.search.store import About, Effort, Fact, FileEntry, Filter, Near
 from qbe.search.windows import Windows
+from qbe.search.writer import Written
 from qbe.streams.records import Embedding, File, Header, Numbers, Vector
 from qbe.support.errors import LibraryError, ModelError
+from qbe.support.names import here, key, spelt_from
 
 
 @dataclass
@@ -95,7 +97,7 @@ class DictStore:
 
     def admitted(self, files: NDArray[np.integer[Any]], only: Filter) -> NDArray[np.bool_]:
         states = [self.sounds.states.get(self._paths[file], File(self._paths[file], -1, 0)) for file in files]
-        return np.array([only.admits(state) for state in states], bool)
+        return np.array([only.admits(state, self.about.folder) for state in states], bool)
 
     def places(self, rows: Numbers) -> NDArray[np.integer[Any]]:
         return self._places[rows]
@@ -140,8 +142,8 @@ class DictWriter:
         self.name = name
 
     def replace(self, header: Header, embeddings: Iterable[Embedding], files: Iterable[File]) -> Written:
-        about = About(header.model or "", header.name or "", header.sample_rate, header.dimension or 0, HOP)
-        return self._put(Sounds(about), embeddings, files)
+        model = header.model or "", header.name or "", header.sample_rate, header.dimension or 0
+        return self._put(Sounds(About(*model, HOP, header.folder)), header, embeddings, files)
 
     def append(self, header: Header, embeddings: Iterable[Embedding], files: Iterable[File]) -> Written:
         if self.name not in KEPT:
@@ -149,31 +151,48 @@ class DictWriter:
         about = KEPT[self.name].about
         if header.model != about.model:
             raise ModelError(f"{self.name} was built with another model: nothing is appended")
-        return self._put(copy.deepcopy(KEPT[self.name]), embeddings, files)
+        return self._put(copy.deepcopy(KEPT[self.name]), header, embeddings, files)
 
-    def _put(self, old: Sounds, embeddings: Iterable[Embedding], files: Iterable[File]) -> Written:
+    def _put(self, old: Sounds, header: Header, embeddings: Iterable[Embedding], files: Iterable[File]) -> Written:
+        folder = old.about.folder
+        names = {key(path, folder, None): path for path in old.of_files}
+
+        def named(path: bytes) -> bytes:
+            new = path if header.folder in (None, folder) or not folder else spelt_from(path, folder, header.folder)
+            return names.setdefault(key(new, folder, None), new)
+
         came: dict[bytes, list[Embedding]] = {}
         repeated = 0
         for one in embeddings:
-            own = came.setdefault(one.path, [])
+            own = came.setdefault(named(one.path), [])
             if own and one.start <= own[-1].start:
                 repeated += 1
             else:
                 own.append(one)
-        states = {file.path: file for file in files}
+        told = list(files)
+        states = {named(file.path): file for file in told if not file.was}
         came |= {path: [] for path in states if path not in came}
-        kept = {path: own for path, own in old.of_files.items() if path not in came} | came
-        segments = sum(map(len, came.values()))
+        count, segments = len(came), sum(map(len, came.values()))
+        moved = [(named(file.was), file) for file in told if file.was and named(file.path) not in came]
+        moved = [(was, file) for was, file in moved if was in old.of_files]
+        came |= {named(file.path): old.of_files[was] for was, file in moved}
+        states |= {named(file.path): replace(file, failed=old.states[was].failed, was=b"") for was, file in moved}
+        gone = came.keys() | {was for was, _ in moved}
+        kept = {path: own for path, own in old.of_files.items() if path not in gone} | came
         if not any(kept.values()):
             raise LibraryError(f"{self.name}: not written: the stream holds no embeddings")
         KEPT[self.name] = Sounds(old.about, kept, {**old.states, **states})
-        return Written(len(came), segments, repeated)
+        lost = sum(bool(file.was) for file in told) - len(moved)
+        return Written(count, segments, repeated, len(moved), lost)
 
-    def remove(self, names: Iterable[bytes]) -> list[bytes]:
+    def remove(self, names: Iterable[bytes], *, folders: bool = True) -> list[bytes]:
         sounds, missing = copy.deepcopy(KEPT[self.name]), []
+        own = sounds.about.folder
         for name in names:
-            folder = name.rstrip(b"/") + b"/"
-            meant = [path for path in sounds.of_files if path == name or path.startswith(folder)]
+            wanted = {key(name, own, given) for given in (None, here())}
+            inside = tuple(one + b"/" for one in wanted) if folders else ()
+            keys = {path: key(path, own, None) for path in sounds.of_files}
+            meant = [path for path, one in keys.items() if one in wanted or one.startswith(inside)]
             missing += [] if meant else [name]
             for path in meant:
                 del sounds.of_files[path]

@@ -16,7 +16,8 @@ from servers import Server
 
 from qbe.engines.milvus.address import parse_address
 from qbe.engines.milvus.server import Server as Client
-from qbe.search.store import Match, Store, Written
+from qbe.search.store import Match, Store
+from qbe.search.writer import Written
 from qbe.stores import open_store, open_writer
 from qbe.streams.records import Embedding
 

@@ -15,7 +15,7 @@ import onnx
 from conftest import noise, tone, write_sound
 from onnx import TensorProto, helper
 
-from qbe.streams.framing import pack
+from qbe.streams.packing import pack
 from qbe.streams.records import Embedding, End, Header, Segment
 
 RATE, WINDOW = 16_000, 16_384

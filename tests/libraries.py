@@ -11,8 +11,9 @@ from qbe.index.store import FileStore
 from qbe.search import ranking
 from qbe.search.question import Question
 from qbe.search.rows import nearest_rows
-from qbe.search.store import EXACT, Effort, Filter, Match, Near, Store, Written
+from qbe.search.store import EXACT, Effort, Filter, Match, Near, Store
 from qbe.search.windows import Windows
+from qbe.search.writer import Written
 from qbe.stores import open_writer
 from qbe.streams.records import Embedding, File, Header, Vector
 

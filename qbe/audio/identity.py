@@ -10,6 +10,7 @@ from dataclasses import replace
 from qbe.streams.records import File
 
 PIECE = 1 << 16  # bytes that are read at a time, of the beginning, the middle and the end
+WHOLE = 3 * PIECE  # of no larger file a byte is left out
 
 
 def file_state(path: bytes) -> File | None:
@@ -19,6 +20,12 @@ def file_state(path: bytes) -> File | None:
     except OSError:
         return None
     return File(path, status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
+
+
+def is_as_it_was(file: File) -> bool:
+    """Whether a file has the size, and the time of its last change, that it had."""
+    state = file_state(file.path)
+    return state is not None and (state.size, state.mtime) == (file.size, file.mtime)
 
 
 def identified(path: bytes) -> File | None:
@@ -37,7 +44,7 @@ def content(path: bytes) -> int:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             seen = hashlib.blake2b(size.to_bytes(8, "little"), digest_size=8)
-            for at in (0, (size - PIECE) // 2, size - PIECE) if size > 3 * PIECE else range(0, size, PIECE):
+            for at in (0, (size - PIECE) // 2, size - PIECE) if size > WHOLE else range(0, size, PIECE):
                 file.seek(at)
                 seen.update(file.read(PIECE))
     except OSError:

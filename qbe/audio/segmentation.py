@@ -89,7 +89,7 @@ def segments(
     silence : as for `cut`
     expand : as for `qbe.audio.reading.read_blocks`; places count in the sound as it is then
     on_end : called with every file, as it was before it was read, how long it is, and whether it could be read to its
-        end
+        end; of a pipe, with no size, time and content
     """
     for path in paths:
         before, by_ffmpeg, failed, samples = identified(path), False, False, 0
@@ -106,8 +106,8 @@ def segments(
         except AudioError as error:
             on_error(error)
             failed = True
-        if before:
-            on_end(replace(before, failed=failed, by_ffmpeg=by_ffmpeg, end=round(samples / expand)))
+        told = before or File(path, 0, 0)
+        on_end(replace(told, failed=failed, by_ffmpeg=by_ffmpeg, end=round(samples / expand)))
 
 
 def _told(blocks: Iterable[Audio], heard: Callable[[int], None]) -> Iterator[Audio]:

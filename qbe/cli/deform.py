@@ -73,7 +73,7 @@ def deform(
     stream of segments on stdin comes out as one.
     """
     from qbe.audio.auditioning import Audition
-    from qbe.streams.framing import is_stream
+    from qbe.streams.packing import is_stream
 
     values = {"pitch": pitch, "stretch": stretch, "noise": noise, "mix": mix, "gain": gain, "eq": eq, "near": near}
     steps = _in_order(context.meta["words"], values, random)
@@ -112,14 +112,14 @@ def _in_order(words: list[str], values: dict[str, Any], random: bool) -> list[St
 
 def _stream(source: Any, steps: list[Step], seed: int, tell: Tell | None) -> int:
     from qbe.audio.chain import deform_segments
-    from qbe.streams.framing import StreamReader, StreamWriter
+    from qbe.streams.framing import StreamReader, StreamWriter, with_files
 
     out = stdout_stream()
     reader = StreamReader(source, "segments")
     with StreamWriter(out, reader.header) as writer:
-        for segment in deform_segments(reader.segments(), steps, seed, reader.header.sample_rate, tell):
-            writer.write(segment)
-        writer.failed, writer.files = reader.failed, reader.files
+        deformed = deform_segments(reader.segments(), steps, seed, reader.header.sample_rate, tell)
+        writer.write_all(with_files(deformed, reader.files))
+        writer.failed = reader.failed
     return 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,14 +32,19 @@ from qbe.cli.progress import progress, watched
 from qbe.support.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
+
+    from qbe.disk import Changes
     from qbe.encoder import Encoder
-    from qbe.streams.records import File
+    from qbe.streams.records import Embedding, File, Header
 
 
 @command(
     "embed",
     "qbe embed ~/samples | qbe index -o lib.idx",
     "find . -name '*.wav' -print0 | qbe embed --files-from - -0 > wavs.emb",
+    "qbe embed -o samples.emb ~/samples",
     "qbe embed --new lib.idx ~/samples | qbe index --append -o lib.idx",
 )
 def embed(
@@ -53,9 +60,13 @@ def embed(
     hop: Hop = None,
     silence: Silence = -100.0,
     keep_silence: KeepSilence = False,
+    output: Annotated[
+        str | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write there; go on where that was stopped."),
+    ] = None,
     new: Annotated[
         str | None,
-        typer.Option(metavar="LIBRARY", help="Only sounds that LIBRARY lacks, or that have changed since."),
+        typer.Option(metavar="LIBRARY|STREAM", help="Only sounds that it lacks, or that have changed since."),
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="With --new: those that could not be read too.")] = False,
     jobs: Jobs = 2,
@@ -65,61 +76,145 @@ def embed(
 ) -> int:
     """Turn sounds into embeddings, the numbers that are compared.
 
-    Takes sounds, or a stream of segments on stdin; a stream of embeddings goes to stdout, in the same order.
+    Takes sounds, or a stream of segments on stdin; a stream of embeddings comes out, in the same order.
     """
     from qbe.audio.segmentation import window_hop
+    from qbe.disk import Changes, once
     from qbe.embedding import files_embedded
     from qbe.encoder import open_encoder
     from qbe.streams.blocks import write_blocks
-    from qbe.streams.framing import StreamReader, StreamWriter
+    from qbe.streams.framing import StreamReader
+    from qbe.support.names import here
 
-    out, report = stdout_stream(), Report()
+    has_sounds = bool(inputs or files_from)
+    _check(output, new, retry, npy, has_sounds)
+    out, report = stdout_stream() if output is None else None, Report()
     folders = finder(hidden, exclude, follow)
-    paths = sound_files(inputs, files_from, null, report, folders)
+    paths = list(once(sound_files(inputs, files_from, null, report, folders)))
     encoder = open_encoder(model)
-    reader: StreamReader | None = None
+    held = Changes(paths) if new is None else _changes(paths, new, encoder, retry, quiet)
+    header, least = replace(encoder.header, folder=here()), None if keep_silence else silence
     ended: list[File] = []
-    if retry and new is None:
-        raise UsageError("--retry goes with --new")
-    if new is not None:
-        if not inputs and not files_from:
-            raise UsageError("--new goes with files and folders")
-        paths = _unknown(paths, new, encoder, retry)
-    if inputs or files_from:
-        step = window_hop(hop, encoder.sample_rate, encoder.samples)
-        least = None if keep_silence else silence
-        embedded = files_embedded(
-            paths, encoder, report, ended.append, jobs=jobs, hop=step, silence=least, expand=expand
-        )
-        total: int | None = len(paths)
+    step = window_hop(hop, encoder.sample_rate, encoder.samples)
+
+    def embedded(paths: list[bytes]) -> Iterator[Embedding]:
+        return files_embedded(paths, encoder, report, ended.append, jobs=jobs, hop=step, silence=least, expand=expand)
+
+    if has_sounds and output is not None:
+        options = f"hop {step}, silence {least}, expand {expand:g}"
+        _go_on(output, header, options, held, embedded, ended, report, quiet, verbose)
     else:
-        reader, total = StreamReader(stdin(), "segments"), None
-        encoder.check_rate(reader.header.sample_rate)
-        embedded, ended = encoder.embeddings(reader.segments(), jobs), reader.files
-    with progress("embed", total, quiet=quiet, verbose=verbose) as update:
-        embeddings = watched(embedded, encoder.sample_rate, update, total)
-        if npy:
-            write_blocks(out, embeddings)
-        else:
-            with StreamWriter(out, encoder.header) as writer:
-                for embedding in embeddings:
-                    writer.write(embedding)
-                writer.files = ended
-                writer.failed = report.failed + (reader.failed if reader else 0)
+        reader = None if has_sounds else StreamReader(stdin(), "segments")
+        if reader:
+            encoder.check_rate(reader.header.sample_rate)
+            ended, header = reader.files, replace(header, folder=reader.header.folder)
+        total = None if reader else len(held.lacking)
+        with progress("embed", total, quiet=quiet, verbose=verbose) as update:
+            found = encoder.embeddings(reader.segments(), jobs) if reader else embedded(held.lacking)
+            embeddings = watched(found, encoder.sample_rate, update, total)
+            if npy:
+                write_blocks(out or stdout_stream(), embeddings)
+            else:
+                _write(
+                    out,
+                    output,
+                    header,
+                    embeddings,
+                    ended,
+                    held.known,
+                    lambda: reader.failed if reader else report.failed,
+                )
     if verbose:
         tell_inputs("embed", folders, ended)
     return report.end()
 
 
-def _unknown(paths: list[bytes], library: str, encoder: Encoder, retry: bool) -> list[bytes]:
-    """The sounds that a library does not hold as they are now; `retry`: or that could not be read."""
-    from qbe.library import open_library
-    from qbe.search.queries import check_model
-    from qbe.stores import state_of
+def _check(output: str | None, new: str | None, retry: bool, npy: bool, has_sounds: bool) -> None:
+    if retry and new is None:
+        raise UsageError("--retry goes with --new")
+    if new is not None and not has_sounds:
+        raise UsageError("--new goes with files and folders")
+    if npy and output is not None:
+        raise UsageError("--npy writes to stdout: leave out -o")
+    if output is not None and new is not None and os.path.realpath(output) == os.path.realpath(new):
+        raise UsageError(f"-o {output}: would be replaced by what it lacks: name another file")
 
-    if state_of(library) is None:
-        say(f"{library}: not there yet: all sounds are new")
-        return paths
-    opened = open_library(library)
-    check_model(opened.about, opened.store.name, encoder.name, encoder.sha256)
-    return opened.lacks(paths, retry=retry)
+
+def _changes(paths: list[bytes], name: str, encoder: Encoder, retry: bool, quiet: bool) -> Changes:
+    """How sounds are to those that a library or a stream holds; that is said."""
+    from qbe.disk import Changes, changes, held_by_stream
+    from qbe.search.queries import check_model
+    from qbe.search.store import About
+    from qbe.stores import open_store
+    from qbe.streams.framing import StreamReader
+    from qbe.streams.packing import is_stream
+    from qbe.support.names import where_begun
+
+    if not os.path.exists(name):
+        say(f"{name}: not there yet: all sounds are new")
+        return Changes(paths, new=len(paths))
+    with open(name, "rb") as file:
+        if is_stream(file.read(1)):
+            file.seek(0)
+            reader = StreamReader(file, "embeddings")
+            header = reader.header
+            about = About(header.model or "", header.name or "", header.sample_rate, header.dimension or 0, 0)
+            check_model(about, name, encoder.name, encoder.sha256)
+            entries = held_by_stream(reader)
+            found = changes(paths, entries, where_begun(header.folder), retry=retry, can_move=False)
+        else:
+            store = open_store(name)
+            check_model(store.about, name, encoder.name, encoder.sha256)
+            found = changes(paths, store.files(), store.about.folder, retry=retry)
+    if not quiet:
+        say(f"{name}: {found}")
+    return found
+
+
+def _write(
+    out: BinaryIO | None,
+    output: str | None,
+    header: Header,
+    embeddings: Iterator[Embedding],
+    ended: list[File],
+    moved: list[File],
+    failed: Callable[[], int],
+) -> None:
+    """A stream to stdout, or, whole or not at all, to a file."""
+    from qbe.streams.files import write_stream
+    from qbe.streams.framing import StreamWriter, with_files
+
+    with write_stream(output, header) if output is not None else StreamWriter(out or stdout_stream(), header) as writer:
+        writer.write_all(with_files(embeddings, ended))
+        writer.files, writer.failed = moved, failed()
+
+
+def _go_on(
+    output: str,
+    header: Header,
+    options: str,
+    held: Changes,
+    embedded: Callable[[list[bytes]], Iterator[Embedding]],
+    ended: list[File],
+    report: Report,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """A stream of sounds to a file, from where it was stopped the last time."""
+    from qbe.audio.identity import is_as_it_was
+    from qbe.streams.framing import with_files
+    from qbe.streams.resuming import resumed_stream
+
+    with resumed_stream(output, replace(header, options=options)) as stream:
+        left = stream.left(held.lacking, is_as_it_was)
+        if there := len(held.lacking) - len(left):
+            say(f"{output}: {there} of {len(held.lacking)} files are in {stream.part} already: going on")
+        try:
+            with progress("embed", len(left), quiet=quiet, verbose=verbose) as update:
+                embeddings = watched(embedded(left), header.sample_rate, update, len(left))
+                for record in with_files(embeddings, ended):
+                    stream.write(record)
+            stream.finish(header, held.lacking, held.known, report.failed)
+        except KeyboardInterrupt:
+            say(f"{output}: stopped: what is whole stays in {stream.part}; the same command goes on with it")
+            raise

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from qbe.cli.app import Quiet, Verbose, command
-from qbe.cli.inputs import stdin
-from qbe.cli.outputs import Report, say
+from qbe.cli.outputs import Output, Report, say
 from qbe.cli.progress import progress, watched
+from qbe.cli.sources import Source, from_arrays, streamed
 from qbe.support.errors import LibraryError, UsageError, display
-
-if TYPE_CHECKING:
-    from qbe.streams.records import Embedding, File, Header
-
-    # The files that were read, and how many could not be, are known when the embeddings have come.
-    Source = tuple[Header, Iterator[Embedding], Sequence[File], Callable[[], int]]
 
 
 @command(
     "index",
     "qbe embed ~/samples | qbe index -o lib.idx",
     "qbe embed --new lib.idx ~/samples | qbe index --append -o lib.idx",
+    "qbe index --prune --dry-run -o lib.idx",
     "qbe index --remove ~/samples/old -o lib.idx",
 )
 def index(
@@ -39,6 +33,17 @@ def index(
         bool, typer.Option("--append", help="Add to the library; files that it holds are replaced.")
     ] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Remove PATHS from the library.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove what is no longer on disk from the library.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --prune: only name what would be removed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="With --prune: though most of a folder is gone.")] = False,
+    whole_files: Annotated[
+        bool, typer.Option("--whole-files", help="Take a stream that is cut: the files of it that are whole.")
+    ] = False,
+    absolute: Annotated[bool, typer.Option("--absolute", help="Keep names as absolute ones.")] = False,
+    relative_to: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Keep names as seen from there: for moving it with its sounds."),
+    ] = None,
     trees: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, max=64, help="Independent trees of cells.  [default: 1]"),
@@ -61,16 +66,29 @@ def index(
         raise UsageError("--remove: name the PATHS to remove")
     if removed and not remove:
         raise UsageError(f"{removed[0]}: embeddings come on stdin; only --remove takes PATHS")
-    if append + remove + (check is not None) > 1:
-        raise UsageError("--append, --remove and --check are each a thing of its own: give one of them")
+    if append + remove + prune + (check is not None) > 1:
+        raise UsageError("--append, --remove, --prune and --check are each a thing of its own: give one of them")
+    if (dry_run or force) and not prune:
+        raise UsageError("--dry-run and --force go with --prune")
+    if whole_files and paths is not None:
+        raise UsageError("--whole-files goes with streams, not with --paths")
+    if absolute and relative_to is not None:
+        raise UsageError("--absolute and --relative-to each say how names are kept: give one of them")
     if model is not None and paths is None:
         raise UsageError("--model goes with --paths: a stream says itself which model it is from")
     if check is not None:
         return _check(check, quiet, verbose)
+    library = str(output)
     if removed:
-        return _remove(str(output), removed)
-    source = _streamed() if paths is None else _named(paths, model)
-    return _write(str(output), source, append, trees, quiet, verbose)
+        return _remove(library, removed)
+    if prune:
+        return _prune(library, dry_run, force)
+    source = streamed(whole_files=whole_files) if paths is None else from_arrays(paths, model)
+    if absolute:
+        source = source.absolute()
+    elif relative_to is not None:
+        source = source.relative(relative_to, library)
+    return _write(library, source, append, trees, quiet, verbose)
 
 
 def _check(name: str, quiet: bool, verbose: bool) -> int:
@@ -98,48 +116,39 @@ def _remove(library: str, paths: list[str]) -> int:
     return report.end()
 
 
-def _streamed() -> Source:
-    from qbe.streams.blocks import MAGIC
-    from qbe.streams.framing import StreamReader
+def _prune(library: str, dry_run: bool, force: bool) -> int:
+    from qbe.disk import emptied_folder, gone_files
+    from qbe.stores import open_store, open_writer
 
-    if stdin().peek(1)[:1] == MAGIC[:1]:  # type: ignore[attr-defined]
-        raise UsageError("standard input holds NPY arrays: say which rows they are with --paths FILE")
-    reader = StreamReader(stdin(), "embeddings")
-    return reader.header, reader.embeddings(), reader.files, lambda: reader.failed
-
-
-def _named(paths: str, model: str | None) -> Source:
-    """Of rows whose model is not known, the library is of none: only other such rows can be searched for."""
-    from itertools import chain
-
-    from qbe.audio.segmentation import HOP, SAMPLE_RATE, WINDOW
-    from qbe.streams.blocks import named, read_blocks
-    from qbe.streams.records import Header
-
-    names = open(paths, "rb")  # noqa: SIM115  # read as the rows are, to the end of the command
-    blocks = read_blocks(stdin())
-    first = next(blocks, None)
-    dimension = 0 if first is None else first.shape[1]
-    header = Header("embeddings", SAMPLE_RATE, "", "", dimension)
-    if model is not None:
-        from qbe.encoder import open_encoder
-
-        header = open_encoder(model).header
-        if dimension not in (0, header.dimension):
-            raise UsageError(f"the rows have {dimension} numbers and those of {model} {header.dimension}")
-    rows = chain([] if first is None else [first], blocks)
-    return header, named(rows, names, header, paths, window=WINDOW, hop=HOP), [], lambda: 0
+    with open_writer(library) as writer:
+        store = open_store(library)
+        gone = gone_files(store)
+        if dry_run:
+            Output().write([{"path": path} for path in gone])
+            say(f"{library}: {len(gone)} of {store.held()[0]} files are gone and would be removed")
+        emptied = emptied_folder(store, gone) if gone and not force else None
+        if emptied:
+            raise LibraryError(
+                f"{display(emptied.folder)}: {emptied.gone} of its {emptied.files} files in {library} are gone: is a "
+                "disk not mounted? Nothing is removed; --force removes them"
+            )
+        if gone and not dry_run:
+            writer.remove(gone, folders=False)
+            say(f"{library}: {len(gone)} files that are gone are removed")
+    return 0
 
 
 def _write(path: str, source: Source, append: bool, trees: int | None, quiet: bool, verbose: bool) -> int:
     from qbe.stores import open_writer
 
-    header, embeddings, files, failed = source
+    header = source.header
     with open_writer(path, trees) as writer, progress("index", None, quiet=quiet, verbose=verbose) as update:
         write = writer.append if append else writer.replace
-        written = write(header, watched(embeddings, header.sample_rate, update), files)
+        written = write(header, watched(source.embeddings, header.sample_rate, update), source.files)
     if written.repeated:
         say(f"{path}: {written.repeated} segments came more than once and are kept once")
-    if count := failed():
+    if written.lost:
+        say(f"{path}: {written.lost} files that moved are not in it: `qbe embed --new` finds them again")
+    if count := source.failed():
         say(f"{path}: written without the {count} inputs that could not be read")
     return 0

@@ -43,22 +43,23 @@ def segment(
     They go to stdout as a stream: mono, 16 kHz, 1.024 s. The last one of a sound is padded with zeros.
     """
     from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, segments, window_hop
-    from qbe.streams.framing import StreamWriter
-    from qbe.streams.records import Header
+    from qbe.disk import once
+    from qbe.streams.framing import StreamWriter, with_files
+    from qbe.streams.records import File, Header
+    from qbe.support.names import here
 
     if not inputs and not files_from:
         raise UsageError("name files or folders to cut into segments")
-    report = Report()
+    report, ended = Report(), list[File]()
     step = window_hop(hop, SAMPLE_RATE, WINDOW)
-    with StreamWriter(stdout_stream(), Header("segments", SAMPLE_RATE)) as writer:
+    with StreamWriter(stdout_stream(), Header("segments", SAMPLE_RATE, folder=here())) as writer:
         folders = finder(hidden, exclude, follow)
-        paths = sound_files(inputs, files_from, null, report, folders)
+        paths = list(once(sound_files(inputs, files_from, null, report, folders)))
         with progress("segment", len(paths), quiet=quiet, verbose=verbose) as update:
             least = None if keep_silence else silence
-            cuts = segments(paths, report, hop=step, silence=least, on_end=writer.files.append)
-            for cut in watched(cuts, SAMPLE_RATE, update, len(paths)):
-                writer.write(cut)
+            cuts = segments(paths, report, hop=step, silence=least, on_end=ended.append)
+            writer.write_all(with_files(watched(cuts, SAMPLE_RATE, update, len(paths)), ended))
         writer.failed = report.failed
     if verbose:
-        tell_inputs("segment", folders, writer.files)
+        tell_inputs("segment", folders, ended)
     return report.end()

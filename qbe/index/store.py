@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -25,6 +27,9 @@ class FileStore:
 
     def __init__(self, library: Library) -> None:
         self.library = library
+        self._place: bytes | None = None  # where names begin, as seen from here, if they travel
+        if (folder := library.footer.folder) and not os.path.isabs(folder):
+            self._place = os.path.normpath(os.path.join(os.path.dirname(os.fsencode(library.path)), folder))
         self._verdicts: dict[Filter, NDArray[np.int8]] = {}  # of every file: 1 it may answer, -1 not, 0 not yet asked
 
     @property
@@ -34,7 +39,12 @@ class FileStore:
     @property
     def about(self) -> About:
         footer = self.library.footer
-        return About(footer.model, footer.name, footer.sample_rate, footer.dimension, footer.hop)
+        folder, travels = self.library.folder, self._place is not None
+        return About(footer.model, footer.name, footer.sample_rate, footer.dimension, footer.hop, folder, travels)
+
+    def _told(self, path: bytes) -> bytes:
+        """A name as it is told."""
+        return path if self._place is None else os.path.normpath(os.path.join(self._place, path))
 
     @property
     def rows(self) -> int:
@@ -105,7 +115,9 @@ class FileStore:
         unknown = files[verdicts[files] == 0]
         if len(unknown):
             asked = np.unique(unknown).astype(np.int64)
-            verdicts[asked] = [1 if only.admits(file) else -1 for file in self.library.identities(asked)]
+            folder, files_asked = self.about.folder, self.library.identities(asked)
+            told = (replace(file, path=self._told(file.path)) if self._place else file for file in files_asked)
+            verdicts[asked] = [1 if only.admits(file, folder) else -1 for file in told]
         may: NDArray[np.bool_] = verdicts[files] > 0
         return may
 
@@ -113,7 +125,8 @@ class FileStore:
         return self.library.segments_of(rows)
 
     def paths(self, files: Numbers) -> list[bytes]:
-        return self.library.file_paths(files)
+        paths = self.library.file_paths(files)
+        return paths if self._place is None else [self._told(path) for path in paths]
 
     def vectors(self, rows: Numbers) -> NDArray[np.float64]:
         return self.library.vectors(rows)
@@ -129,7 +142,8 @@ class FileStore:
         return files[self.library.are_there(files)]
 
     def files(self) -> Iterator[FileEntry]:
-        return self.library.entries()
+        entries = self.library.entries()
+        return entries if self._place is None else (e._replace(path=self._told(e.path)) for e in entries)
 
     def held(self) -> tuple[int, int]:
         return self.library.held()

@@ -18,7 +18,8 @@ from qbe.search.cutting import cut_query
 from qbe.search.store import About
 from qbe.search.windows import Windows, loudness
 from qbe.streams.blocks import MAGIC, read_blocks
-from qbe.streams.framing import StreamReader, is_stream, model_label
+from qbe.streams.framing import StreamReader, model_label
+from qbe.streams.packing import is_stream
 from qbe.streams.records import Audio, Embedding, File, Vector
 from qbe.support.errors import AudioError, ModelError, UsageError, display
 

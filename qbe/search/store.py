@@ -10,16 +10,14 @@ so too, by `seen`, before anything is asked with them.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.streams.framing import model_label
-from qbe.streams.records import Embedding, File, Header, Numbers, Vector
-from qbe.support.errors import LibraryError, ModelError
+from qbe.streams.records import File, Numbers, Vector
 from qbe.support.names import lies_inside, same_file
 
 if TYPE_CHECKING:
@@ -36,6 +34,9 @@ class About:
     sample_rate : Hz, of the places
     dimension : of the vectors
     hop : samples from one segment of a file to the next, mostly
+    folder : absolute, where relative names of its files begin; None: in the folder that the program runs in, as where
+        the one that they were given in is gone
+    travels : whether names are kept as seen from the library, to be moved with it; then they are told as seen from here
     """
 
     model: str
@@ -43,6 +44,12 @@ class About:
     sample_rate: int
     dimension: int
     hop: int
+    folder: bytes | None = None
+    travels: bool = False
+
+    def located(self, path: bytes) -> bytes:
+        """The name of a file as it leads there from here."""
+        return os.path.join(self.folder, path) if self.folder else path
 
 
 @dataclass(frozen=True)
@@ -64,13 +71,13 @@ class Filter:
         """Whether it leaves anything out."""
         return bool(self.inside or self.own or self.without or self.among is not None)
 
-    def admits(self, file: File | FileEntry) -> bool:
-        """Whether a file may answer. file : as it was when it was put into the store"""
+    def admits(self, file: File | FileEntry, folder: bytes | None = None) -> bool:
+        """Whether a file may answer. file : as it was when it was put into the store; folder : as of `About`"""
         if file.path in self.without or (self.among is not None and file.path not in self.among):
             return False
         if self.inside and not lies_inside(file.path, self.inside):
             return False
-        return not any(is_same(own, file) for own in self.own)
+        return not any(is_same(own, file, folder) for own in self.own)
 
 
 @dataclass(frozen=True)
@@ -85,10 +92,13 @@ class Effort:
 EXACT = Effort(recall=None)
 
 
-def is_same(own: File, kept: File | FileEntry) -> bool:
+def is_same(own: File, kept: File | FileEntry, folder: bytes | None = None) -> bool:
     """Whether two names mean one file: they are the same, on disk they are one file, or the files were last changed at
-    the same time, with the same content and under the same last name: so it is one file, seen from elsewhere."""
-    if same_file(own.path, kept.path):
+    the same time, with the same content and under the same last name: so it is one file, seen from elsewhere.
+
+    folder : where the kept name begins, if it is relative; None: here
+    """
+    if same_file(own.path, os.path.join(folder or b"", kept.path)):
         return True
     seen = [(file.size, file.mtime, file.content, os.path.basename(file.path)) for file in (own, kept)]
     return own.content != 0 and seen[0] == seen[1]
@@ -241,54 +251,4 @@ class Store(Protocol):
 
     def check(self, on_piece: Callable[[int, int], None]) -> list[str]:
         """The names of what is damaged, of all that is kept. on_piece : hears how many bytes of how many are through"""
-        ...
-
-
-@dataclass(frozen=True)
-class Written:
-    """What was put into a library, and how many segments were left out because they had come before."""
-
-    files: int
-    segments: int
-    repeated: int
-
-
-def built_of(header: Header) -> tuple[str, int]:
-    """The model and the dimension that a stream gives to a new library. LibraryError where it does not tell them."""
-    if header.model is None or header.dimension is None:
-        raise LibraryError("the stream does not say which model its embeddings are from; nothing is written")
-    return header.model, header.dimension
-
-
-def check_appended(name: str, about: About, header: Header) -> None:
-    """ModelError where a library is of another model than the stream that is to be added to it."""
-    if (header.model, header.dimension, header.sample_rate) != (about.model, about.dimension, about.sample_rate):
-        raise ModelError(
-            f"{name} was built with model {model_label(about.name, about.model)}, "
-            f"the stream with {model_label(header.name, header.model)}: nothing is appended"
-        )
-
-
-class Writer(Protocol):
-    """The one who may write a library, from `qbe.stores.open_writer` to the end of its `with` block.
-
-    What is written takes its place when all of it is on disk. Where a method raises, or the process ends however it
-    may, the library is as before: LibraryError where there is nothing to write or what is there is damaged, and
-    whatever `embeddings` raises.
-    """
-
-    def replace(self, header: Header, embeddings: Iterable[Embedding], files: Iterable[File]) -> Written:
-        """A new library in the old one's place. files : those that were read to their end; looked at after the
-        embeddings"""
-        ...
-
-    def append(self, header: Header, embeddings: Iterable[Embedding], files: Iterable[File]) -> Written:
-        """Add files; those that are in it are replaced. Where there is no library it is built.
-
-        ModelError, before any embedding is asked for, where the library is of another model.
-        """
-        ...
-
-    def remove(self, names: Iterable[bytes]) -> list[bytes]:
-        """Remove files, and all files under folders, by the names they came with. Gives the names that match none."""
         ...

@@ -17,7 +17,8 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.streams.records import Embedding, File, Vector
+from qbe.streams.records import Embedding, File, Numbers, Vector
+from qbe.streams.spelling import Spelling
 
 BUFFERED_ROWS = 4096
 UNKNOWN = -1  # the size of a file that was not read to its end
@@ -36,14 +37,19 @@ class Intake:
     """The rows and files that came, in their order. To be used in a `with` block: the nameless file goes with it.
 
     folder : where the nameless file lies; None: among temporary files
-    files : their numbers by name; file_columns : of each the end of the last segment, size, mtime, checksum of the
-        content, and whether it could not be read
+    spelling : of the names that come
+    files : their numbers by the keys of their names; names : of each; file_columns : of each the end of the last
+        segment, size, mtime, checksum of the content, and whether it could not be read
+    moved : files that a library has under another name
     repeated : how many segments were left out because they had come before
     total, moment : float64 [D] and [D, D], the sums of all vectors and of their outer products
     """
 
-    def __init__(self, folder: str | None, dimension: int) -> None:
+    def __init__(self, folder: str | None, dimension: int, spelling: Spelling = Spelling()) -> None:
+        self.spelling = spelling
         self.files: dict[bytes, int] = {}
+        self.names: list[bytes] = []
+        self.moved: list[File] = []
         self.file_columns = [array("q") for _ in range(5)]
         self._end, self._size, self._mtime, self._content, self._failed = self.file_columns
         self.row_file, self.row_start, self.row_length = array("I"), array("q"), array("q")
@@ -88,6 +94,9 @@ class Intake:
         if rows:
             self.spill(np.stack(rows))
         for file in files:
+            if file.was:
+                self.moved.append(file)
+                continue
             number = self.number(file.path)
             if self._size[number] == UNKNOWN:
                 self._size[number], self._mtime[number] = file.size, file.mtime
@@ -95,12 +104,17 @@ class Intake:
                 self._content[number], self._failed[number] = file.content, file.failed | file.by_ffmpeg << 1
 
     def number(self, path: bytes) -> int:
-        """Of a file, which is entered where it is not known."""
-        number = self.files.setdefault(path, len(self.files))
-        if number == len(self._end):
-            self._last_start.append(-1)
-            for column in self.file_columns:
-                column.append(UNKNOWN if column is self._size else 0)
+        """Of the file that a stream calls so; it is entered where it is not known."""
+        number = self.files.get(self.spelling.key(path))
+        return self.add(self.spelling.key(path), self.spelling.kept(path)) if number is None else number
+
+    def add(self, key: bytes, name: bytes) -> int:
+        """The number of a file that was not here."""
+        number = self.files[key] = len(self.files)
+        self.names.append(name)
+        self._last_start.append(-1)
+        for column in self.file_columns:
+            column.append(UNKNOWN if column is self._size else 0)
         return number
 
     def _enter(self, embedding: Embedding) -> bool:
@@ -123,6 +137,32 @@ class Intake:
         self.total += vectors.sum(0, dtype=np.float64)
         self.moment += (vectors.T @ vectors).astype(np.float64)
         self._file.write(np.ascontiguousarray(vectors, "<f4").data)
+
+    def enter_rows(
+        self,
+        files: Numbers,
+        starts: NDArray[np.integer],
+        lengths: NDArray[np.integer],
+        levels: NDArray[np.floating],
+        vectors: Iterable[Vector],
+    ) -> None:
+        """Rows of files that are here, in their order, [n] each; vectors : in arrays [m, D], n in all"""
+        self.row_file.frombytes(files.astype(np.uint32).tobytes())
+        self.row_start.frombytes(starts.astype(np.int64).tobytes())
+        self.row_length.frombytes(lengths.astype(np.int64).tobytes())
+        self.row_level.frombytes(levels.astype(np.float32).tobytes())
+        for some in vectors:
+            self.spill(some)
+
+    def add_moved(self, moved: list[File]) -> list[int]:
+        """Files that a library has under other names. Gives their numbers; their rows are to be entered."""
+        return [self.add(self.spelling.key(file.path), self.spelling.kept(file.path)) for file in moved]
+
+    def set_facts(self, number: int, end: int, state: int, file: File) -> None:
+        """What is known of a file. end, state : as a library has them; file : the rest, as it is now"""
+        facts = (end, file.size, file.mtime, file.content, state)
+        for column, fact in zip(self.file_columns, facts, strict=True):
+            column[number] = fact
 
     def seen(self, frame: Frame, rows: NDArray[np.intp] | None = None) -> Iterator[Vector]:
         """The vectors in a frame, in arrays [n, K]: those of the given rows, or all. Nothing is added after this."""

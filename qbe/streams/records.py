@@ -30,6 +30,10 @@ class Header:
     stage : one of STAGES; only embeddings have
     model, name : sha256 of the ONNX file, and what the model calls itself
     dimension : of the vectors
+
+    folder : absolute, where relative names of files begin; None where that is not known. Of a stream that a writer of a
+        library is given it may be relative: then the names are to travel with the library, and it is seen from there
+    options : of a stream that is not finished: what, beside the model, its embeddings depend on
     """
 
     stage: str
@@ -37,6 +41,8 @@ class Header:
     model: str | None = None
     name: str | None = None
     dimension: int | None = None
+    folder: bytes | None = None
+    options: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,7 @@ class File:
     failed : whether it could not be read
     by_ffmpeg : whether it was decoded by ffmpeg
     end : how long it is, samples at the header's rate; 0 where not known
+    was : the name under which a library holds this sound that has moved since; empty where it has not
     """
 
     path: bytes
@@ -104,6 +111,7 @@ class File:
     failed: bool = False
     by_ffmpeg: bool = False
     end: int = 0
+    was: bytes = b""
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,10 @@ class StreamError(QbeError):
     """A stream is cut, damaged, of another stage, or not a qbe stream at all."""
 
 
+class CutError(StreamError):
+    """A stream ends, or another one begins in it, before its end record."""
+
+
 class ModelError(QbeError):
     """A model file does not keep the contract, or differs from the one that is needed."""
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import msgpack
@@ -13,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qbe.streams.blocks import write_blocks
-from qbe.streams.framing import StreamReader, StreamWriter, pack
-from qbe.streams.records import Deformation, Embedding, End, Header, Record, Segment
-from qbe.support.errors import StreamError
+from qbe.streams.framing import StreamReader, StreamWriter
+from qbe.streams.packing import Unpacker, pack
+from qbe.streams.records import Deformation, Embedding, End, File, Header, Record, Segment
+from qbe.support.errors import CutError, StreamError
 
 SEGMENTS = Header("segments", 16_000)
 EMBEDDINGS = Header("embeddings", 16_000, model="ab" * 32, name="m", dimension=3)
@@ -87,6 +90,33 @@ def test_concatenated_streams_are_one() -> None:
     assert reader.failed == 1
 
 
+def test_names_of_streams_from_several_folders_begin_where_those_of_the_first_do() -> None:
+    folders = [b"/home", b"/home/me", None, b"/else", b"/home"]
+    names = [b"a", b"b", b"c", b"d", b"/e"]
+    data = b"".join(
+        stream(replace(EMBEDDINGS, folder=folder), [embedding(name), File(name, 1, 2)])
+        for folder, name in zip(folders, names, strict=True)
+    )
+    reader = StreamReader(io.BytesIO(data))
+    assert reader.header.folder == b"/home"
+    assert [record.path for record in reader] == [b"a", b"me/b", b"c", b"/else/d", b"/e"]
+    assert [file.path for file in reader.files] == [b"a", b"me/b", b"c", b"/else/d", b"/e"]
+
+
+@pytest.mark.parametrize("folder", [b"not/absolute", b"/a\0b", b"", "/text", 7])
+def test_a_folder_is_absolute(folder: Any) -> None:
+    with pytest.raises(StreamError, match="header"):
+        read(raw(kind="header", format="qbe", version=1, stage="segments", sample_rate=16_000, folder=folder))
+
+
+@pytest.mark.parametrize("was", [b"", b"old.wav"])
+def test_what_a_file_was_comes_back(was: bytes) -> None:
+    file = File(b"a.wav", 1, 2, 3, was=was)
+    reader = StreamReader(io.BytesIO(stream(EMBEDDINGS, [file])))
+    assert (list(reader), reader.files) == ([], [file])
+    assert (b"was" in pack(file)) == bool(was)
+
+
 def test_a_stream_cut_at_any_byte_is_refused() -> None:
     whole = stream(EMBEDDINGS, [embedding(b"a"), embedding(b"b")])
     data = whole + stream(EMBEDDINGS, [embedding(b"c")])
@@ -94,6 +124,36 @@ def test_a_stream_cut_at_any_byte_is_refused() -> None:
     for size in {*range(len(data))} - {len(whole)}:
         with pytest.raises(StreamError):
             read(data[:size])
+
+
+def pieces(data: bytes) -> list[int]:
+    """Where the records of a stream begin, and the last ends."""
+    unpacker = Unpacker(io.BytesIO(data))
+    return [0, *(unpacker.end for _ in unpacker)]
+
+
+@pytest.mark.parametrize("after", ["a stream", "noise", "text", "nothing"])
+def test_a_cut_is_told_at_its_place_whatever_follows(after: str) -> None:
+    records = [replace(embedding(b"a" * 40), level=-9.5), File(b"a" * 40, 1, 2), replace(embedding(b"b"), level=-3.5)]
+    first, cut_one = stream(EMBEDDINGS, [embedding(b"0")]), stream(EMBEDDINGS, records)
+    following = {
+        "a stream": stream(EMBEDDINGS, [embedding(b"c")] * 300),
+        "noise": np.random.default_rng(0).bytes(100_000),
+        "text": b"the quick brown fox" * 1000,
+        "nothing": b"",
+    }[after]
+    begins = pieces(cut_one)
+    for size in range(begins[1], len(cut_one)):
+        reader = StreamReader(io.BytesIO(first + cut_one[:size] + following))
+        with pytest.raises(CutError, match=r"the stream is cut at byte (\d+), after (\d+) records") as raised:
+            list(reader)
+        told = [int(number) for number in re.findall(r"\d+", str(raised.value))[:2]]
+        last = max(begin for begin in begins if begin <= size)
+        number = begins.index(last)
+        if after in ("noise", "text") and size > begins[number + 1] - 16:
+            continue  # what follows may be taken for the last field of the record
+        assert told == [len(first) + begins[number], number - 1], size
+        assert reader.whole == 1 + (number >= 3)
 
 
 @given(st.integers(0, 10_000), st.integers(0, 255))

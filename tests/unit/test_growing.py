@@ -158,7 +158,8 @@ def test_folders_are_meant_whole_and_only_as_folders(tmp_path: Path) -> None:
         (b"a/b", {b"a/b.wav", b"a/bc/1.wav", b"/r/1.wav", b"./1.wav"}),
         (b"a/b/", {b"a/b.wav", b"a/bc/1.wav", b"/r/1.wav", b"./1.wav"}),
         (b"/", set(names) - {b"/r/1.wav"}),
-        (b".", set(names) - {b"./1.wav"}),
+        (b".", {b"/r/1.wav"}),
+        (b"./a/x/../b", {b"a/b.wav", b"a/bc/1.wav", b"/r/1.wav", b"./1.wav"}),
         (b"a/b.wav", set(names) - {b"a/b.wav"}),
     ):
         append(tmp_path / "a.idx", held)
@@ -309,3 +310,21 @@ def test_a_library_of_the_format_before_is_read_and_grows_into_this_one(tmp_path
     is_new = new.segments_of(rows)[:, 0] == 0
     assert new.levels(rows)[is_new].tolist() == [-12.5]
     assert np.isnan(new.levels(rows)[~is_new]).all()
+
+
+def test_a_library_of_format_6_is_read_and_its_names_begin_anywhere(tmp_path: Path) -> None:
+    """Written with `qbe embed tests/data/library/drums | qbe index` by qbe 0.1.0, format 6."""
+    path = tmp_path / "lib.idx"
+    shutil.copy(DATA / "format6.idx", path)
+    old = open_library(str(path))
+    entries = list(old.entries())
+    assert len(entries) == 9
+    assert all(entry.content and entry.path.startswith(b"tests/data/library/drums/") for entry in entries)
+    assert old.footer.folder is None
+    header = Header("embeddings", 16_000, old.footer.model, old.footer.name, old.footer.dimension, b"/anywhere")
+    vector = np.eye(1, old.footer.dimension, dtype=np.float32)[0]
+    came = [Embedding(b"./" + entries[0].path, 0, 9, 16_000, vector)]
+    append_to_library(str(path), header, came, files=[File(b"moved", 1, 2, 3, was=entries[1].path)])
+    new = {entry.path: entry for entry in open_library(str(path)).entries()}
+    assert new.keys() == {entry.path for entry in entries} - {entries[1].path} | {b"moved"}
+    assert (new[entries[0].path].segments, new[b"moved"].segments) == (1, entries[1].segments)

@@ -181,10 +181,10 @@ def test_a_file_that_comes_again_is_replaced(library: qbe.Library) -> None:
 
 def test_removing_what_is_not_there(library: qbe.Library) -> None:
     before = Path("lib.idx").read_bytes()
-    missing = ["none", "tones/15", "one", "tones/150.wav/x", "./tones"]
+    missing = ["none", "tones/15", "one", "tones/150.wav/x", "../tones"]
     assert sorted(qbe.remove_from_library("lib.idx", missing)) == sorted(missing)
     assert Path("lib.idx").read_bytes() == before
-    assert qbe.remove_from_library(Path("lib.idx"), b"tones/150.wav") == []
+    assert qbe.remove_from_library(Path("lib.idx"), bytes(Path("tones/150.wav").absolute())) == []
     assert qbe.remove_from_library("lib.idx", ["tones/150.wav", "tones/450.wav"]) == ["tones/150.wav"]
     assert len(qbe.open_library("lib.idx")) == len(library) - 2
     with pytest.raises(qbe.LibraryError, match=r"none\.idx"):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qbe.support.names import lies_inside, same_file
+from qbe.support.names import absolute, key, led_from, lies_inside, same_file, spelt_from
 
 names = st.binary(min_size=1, max_size=8).filter(lambda name: not set(name) & set(b"*?[/\0"))
 paths = st.lists(names, min_size=1, max_size=4).map(b"/".join)
@@ -110,3 +110,45 @@ def test_a_name_with_a_nul_is_no_file_s(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"")
     assert not same_file(b"a\0b", os.fsencode(tmp_path / "x"))
     assert same_file(b"a\0b", b"a\0b")
+
+
+def test_names_of_one_path_have_one_key() -> None:
+    home = b"/home/me"
+    for name in (
+        b"a/x",
+        b"./a/x",
+        b"a//x",
+        b"a/b/../x",
+        b"/home/me/a/x",
+        b"/home/./me/a/x",
+        b"../me/a/x",
+        b"//home/me/a/x",
+    ):
+        assert key(name, home, None) == key(name, home, home) == b"a/x"
+    assert key(b"x", home, b"/home/me/a") == b"a/x"
+    assert key(b"../x", home, b"/home/me/a") == b"x"
+    assert key(b"../x", home, None) == b"/home/x"
+    assert key(b"..x", home, None) == b"..x"
+    assert key(b"/home/me", home, None) == key(b".", home, None) == b"."
+    assert key(b"/home/mex", home, None) == b"/home/mex"
+    assert key(b"a/./x", None, home) == b"a/x"
+    assert key(b"x", b"/", b"/a") == b"a/x"
+
+
+@given(paths, st.sampled_from([b"/", b"/home", b"/home/me"]), st.sampled_from([b"/", b"/home", b"/else"]))
+def test_a_key_leads_where_the_name_does(name: bytes, folder: bytes, given_in: bytes) -> None:
+    assert absolute(key(name, folder, given_in), folder) == absolute(name, given_in)
+    assert absolute(spelt_from(name, folder, given_in), folder) == absolute(name, given_in)
+    assert key(key(name, folder, given_in), folder, None) == key(name, folder, given_in)
+
+
+def test_the_way_to_a_file_goes_round_links_but_ends_in_one(tmp_path: Path) -> None:
+    disk, there = tmp_path / "disk", tmp_path / "there"
+    (disk / "sounds").mkdir(parents=True)
+    (disk / "sounds" / "a.wav").write_bytes(b"a")
+    os.symlink("a.wav", disk / "sounds" / "link.wav")
+    os.symlink(disk, there)
+    for name in (b"sounds/a.wav", bytes(disk / "sounds/a.wav"), bytes(there / "sounds/a.wav")):
+        assert led_from(name, bytes(there), bytes(disk)) == b"sounds/a.wav"
+    assert led_from(b"link.wav", bytes(disk), bytes(there / "sounds")) == b"sounds/link.wav"
+    assert led_from(b"x.wav", bytes(disk / "sounds"), bytes(disk)) == b"../x.wav"

@@ -1,4 +1,4 @@
-"""Every promise of qbe.search.store, over every store there is. A new store is added to STORES."""
+"""Every promise of qbe.search.store and writer, over every store there is. A new store is added to STORES."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from qbe.search import ranking
 from qbe.search.question import Question
 from qbe.search.rows import nearest_rows
-from qbe.search.store import EXACT, About, Effort, Filter, Match, Store, Writer
+from qbe.search.store import EXACT, About, Effort, Filter, Match, Store
 from qbe.search.windows import Windows
+from qbe.search.writer import Writer
 from qbe.stores import open_store, open_writer
 from qbe.streams.records import Embedding, File, Header, Vector
 from qbe.support.errors import LibraryError, ModelError, StreamError
@@ -420,6 +421,99 @@ def test_files_and_folders_are_removed_by_name(kind: Kind, name: str) -> None:
         assert writer.remove([b"drums/", b"field/1.wav", b"fie"]) == [b"fie"]
     left = [path for path in sounds(30) if not path.startswith(b"drums") and path != b"field/1.wav"]
     assert [entry.path for entry in kind.store(name).files()] == left
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Two folders that names can begin in."""
+    (tmp_path / "me" / "field").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("given", "folder", "kept"),
+    [
+        ("field/1.wav", "me", "field/1.wav"),
+        ("./field//x/../1.wav", "me", "field/1.wav"),
+        ("HOME/me/field/1.wav", "me", "field/1.wav"),
+        ("1.wav", "me/field", "field/1.wav"),
+        ("../me/field/1.wav", "other", "field/1.wav"),
+        ("HOME/me/new.wav", "me", "HOME/me/new.wav"),
+        ("new.wav", "me/field", "field/new.wav"),
+        ("new.wav", "other", "HOME/other/new.wav"),
+        ("new.wav", None, "new.wav"),
+    ],
+)
+def test_names_that_lead_to_one_file_are_one(
+    kind: Kind, name: str, home: Path, given: str, folder: str | None, kept: str
+) -> None:
+    """It keeps the name it came with first; of what was given in another folder, the name is right from the first."""
+    name_given, name_kept = (os.fsencode(path.replace("HOME", str(home))) for path in (given, kept))
+    begun = replace(HEADER, folder=bytes(home / "me"))
+    came = {name_given: QUERIES[1]} | ({b"./" + name_given: QUERIES[0]} if name_given[:1] != b"/" else {})
+    with kind.writer(name) as writer:
+        writer.replace(begun, embeddings(sounds(6)), states(sounds(6)))
+        header = replace(HEADER, folder=None if folder is None else bytes(home / folder))
+        writer.append(header, embeddings(came), [File(name_given, 1, 2)])
+    store = kind.store(name)
+    assert store.about.folder == begun.folder
+    counts = {entry.path: entry.segments for entry in store.files()}
+    assert counts == {path: len(vectors) for path, vectors in sounds(6).items()} | {name_kept: 4}
+    [(size, mtime)] = [(entry.size, entry.mtime) for entry in store.files() if entry.path == name_kept]
+    assert (size, mtime) == (1, 2)
+
+
+def test_names_in_a_new_library_that_lead_to_one_file_are_one(kind: Kind, name: str, home: Path) -> None:
+    with kind.writer(name) as writer:
+        held = {b"a/x.wav": QUERIES[1], b"a/./x.wav": QUERIES[0], bytes(home / "a/x.wav"): QUERIES[0]}
+        written = writer.replace(replace(HEADER, folder=bytes(home)), embeddings(held), [])
+    assert (written.files, written.repeated) == (1, 2)
+    assert [(entry.path, entry.segments) for entry in kind.store(name).files()] == [(b"a/x.wav", 4)]
+
+
+def test_a_file_that_moved_keeps_its_rows(kind: Kind, name: str) -> None:
+    held = sounds(30)
+    names = list(held)
+    write(kind, name, held)
+    before = {entry.path: entry for entry in kind.store(name).files()}
+    moved = [File(b"new/x.wav", 8, 9, 10, was=names[3]), File(names[4], 1, 1, 1, was=names[5])]
+    swapped = [File(names[7], 2, 2, 2, was=names[8]), File(names[8], 3, 3, 3, was=names[7])]
+    lost = [File(b"new/y.wav", 1, 1, 1, was=b"never.wav")]
+    with kind.writer(name) as writer:
+        written = writer.append(HEADER, embeddings({b"more.wav": QUERIES[0]}), [*moved, *swapped, *lost])
+    assert (written.files, written.segments, written.moved, written.lost) == (1, 1, 4, 1)
+    store = kind.store(name)
+    entries = {entry.path: entry for entry in store.files()}
+    assert entries.keys() == held.keys() - {names[3], names[5]} | {b"new/x.wav", b"more.wav"}
+    for file in (*moved, *swapped):
+        entry = entries[file.path]
+        assert (entry.size, entry.mtime, entry.content) == (file.size, file.mtime, file.content)
+        assert (entry.end, entry.segments) == (before[file.was].end, before[file.was].segments)
+        rows, _ = store.rows_of(np.array([entry.number]))
+        np.testing.assert_allclose(store.given(store.vectors(rows)), held[file.was], atol=CLOSE)
+        assert store.places(rows)[:, 1].tolist() == [k * HOP for k in range(entry.segments)]
+
+
+def test_a_new_library_has_nothing_of_what_moved_in_another(kind: Kind, name: str) -> None:
+    with kind.writer(name) as writer:
+        written = writer.replace(HEADER, embeddings(sounds(3)), [File(b"new.wav", 1, 1, 1, was=b"old.wav")])
+    assert (written.moved, written.lost) == (0, 1)
+    assert [entry.path for entry in kind.store(name).files()] == list(sounds(3))
+
+
+def test_files_are_removed_by_any_name_and_without_folders(
+    kind: Kind, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "drums").mkdir()
+    monkeypatch.chdir(tmp_path / "drums")
+    with kind.writer(name) as writer:
+        writer.replace(replace(HEADER, folder=bytes(tmp_path)), embeddings(sounds(9)), [])
+        assert writer.remove([b"drums", bytes(tmp_path)], folders=False) == [b"drums", bytes(tmp_path)]
+        assert writer.remove([b"./0.wav", b"drums/x/../3.wav", b"../drums/6.wav"]) == []
+        assert [entry.path for entry in kind.store(name).files()] == [p for p in sounds(9) if b"drums" not in p]
+        assert writer.remove([b"../field"]) == []
+    assert [entry.path for entry in kind.store(name).files()] == [p for p in sounds(9) if b"caf" in p]
 
 
 def cut_stream(of: Sounds) -> Iterator[Embedding]:

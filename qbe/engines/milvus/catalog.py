@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -29,7 +30,7 @@ TOKENS = r"[0-9a-f]{16}"
 class Catalog:
     """What a library holds at one moment.
 
-    about : its model, and what goes with it
+    about : its model, and what goes with it; the folder of names as it was given, though it may be gone
     middle : base64 of float32 [D]: where its vectors are seen from until it is built anew
     segments : the collection of its segments
     generation : how often it has been written
@@ -57,7 +58,9 @@ class Catalog:
 
     def properties(self) -> dict[str, str]:
         """As they are kept."""
-        return {PROPERTY: json.dumps({"format": FORMAT, **asdict(self)})}
+        told = asdict(self)
+        told["about"]["folder"] = self.about.folder and os.fsdecode(self.about.folder)
+        return {PROPERTY: json.dumps({"format": FORMAT, **told})}
 
 
 def text_of(middle: Vector) -> str:
@@ -92,4 +95,6 @@ def read_catalog(server: Server) -> tuple[str, Catalog] | None:
     if told.pop("format", None) != FORMAT:
         raise LibraryError(f"{name}: of another version of qbe: build it again, or take the newest version")
     budgets = tuple((float(recall), int(rows)) for recall, rows in told.pop("budgets"))
-    return files, Catalog(About(**told.pop("about")), budgets=budgets, **told)
+    about = told.pop("about")
+    folder = about.pop("folder", None)
+    return files, Catalog(About(**about, folder=folder and os.fsencode(folder)), budgets=budgets, **told)

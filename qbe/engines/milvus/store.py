@@ -7,6 +7,7 @@ whoever keeps the library. The files and rows that were there when it was opened
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from qbe.search.store import About, Effort, Fact, FileEntry, Filter, Near
 from qbe.search.windows import LEAST, Windows
 from qbe.streams.records import Numbers, Vector
 from qbe.support.errors import LibraryError
+from qbe.support.names import where_begun
 
 LARGEST_ANSWER = 16_384  # rows for one vector
 MOST_CANDIDATES = 32_768  # that the server looks at for one vector: of more, all are
@@ -43,7 +45,8 @@ class MilvusStore:
 
     @property
     def about(self) -> About:
-        return self.catalog.about
+        about = self.catalog.about
+        return replace(about, folder=where_begun(about.folder))
 
     @property
     def rows(self) -> int:
@@ -106,7 +109,10 @@ class MilvusStore:
 
     def _scan(self, only: Filter = Filter()) -> Iterator[tuple[Numbers, Vector]]:
         """All rows of the files that may answer, and their vectors."""
-        return self.kept.scan(entry for entry in self.table.all(only.inside) if entry.segments and only.admits(entry))
+        return self.kept.scan(entry for entry in self.table.all(only.inside) if self._sounds(entry, only))
+
+    def _sounds(self, entry: FileEntry, only: Filter) -> bool:
+        return entry.segments > 0 and only.admits(entry, self.about.folder)
 
     def reaching(self, query: Vector, least: float) -> Numbers:
         parts = [rows[_cosines(query, vectors).max(1) >= least - ROUNDING] for rows, vectors in self._scan()]
@@ -175,7 +181,9 @@ class MilvusStore:
         if not only:
             return np.ones(len(files), bool)
         asked, number = np.unique(files.astype(np.int64), return_inverse=True)
-        may: NDArray[np.bool_] = np.array([only.admits(entry) for entry in self._entries(asked)], bool)[number]
+        may: NDArray[np.bool_] = np.array(
+            [only.admits(entry, self.about.folder) for entry in self._entries(asked)], bool
+        )[number]
         return may
 
     def places(self, rows: Numbers) -> NDArray[np.integer[Any]]:

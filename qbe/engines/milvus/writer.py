@@ -1,4 +1,4 @@
-"""The one who writes a library on a Milvus server (`qbe.search.store.Writer`).
+"""The one who writes a library on a Milvus server (`qbe.search.writer.Writer`).
 
 Nothing that a reader sees is changed before all that is new is on the server's disk, and counted. Then one thing is:
 the alias, where the library is new, or else the properties of its files' collection. What it took the place of stays
@@ -21,11 +21,15 @@ from qbe.engines.milvus.files import BY_FFMPEG, FAILED, Files, row_of, row_of_go
 from qbe.engines.milvus.lock import Lock, locked
 from qbe.engines.milvus.rows import BITS, MOST, Rows, keys_of
 from qbe.engines.milvus.server import Row, Server
+from qbe.engines.milvus.store import MilvusStore
 from qbe.search.centring import centred, middle
-from qbe.search.store import About, FileEntry, Written, built_of, check_appended
+from qbe.search.store import About, FileEntry
+from qbe.search.writer import Written, built_of, check_appended
 from qbe.streams.intake import Intake
 from qbe.streams.records import Embedding, File, Header, Vector
+from qbe.streams.spelling import Spelling
 from qbe.support.errors import LibraryError
+from qbe.support.names import here, where_begun
 
 BATCH = 4096  # rows in one call: some megabytes, of the 64 that a server takes
 DELETED = 4096  # keys in one call
@@ -49,7 +53,7 @@ class MilvusWriter:
 
     def replace(self, header: Header, embeddings: Iterable[Embedding], files: Iterable[File]) -> Written:
         _, dimension = built_of(header)
-        with Intake(None, dimension) as intake:
+        with Intake(None, dimension, Spelling.of_new(header)) as intake:
             intake.add_stream(embeddings, files)
             if not intake.count:
                 raise LibraryError(f"{self.name}: not written: the stream holds no embeddings")
@@ -63,19 +67,28 @@ class MilvusWriter:
         if found is None:
             return self.replace(header, embeddings, files)
         check_appended(self.name, found[1].about, header)
-        with Intake(None, found[1].about.dimension) as intake:
+        name, catalog = found
+        if where_begun(catalog.about.folder) is None:  # not known, or gone
+            catalog = replace(catalog, about=replace(catalog.about, folder=header.folder or catalog.about.folder))
+        spelling = Spelling(where_begun(catalog.about.folder) or header.folder, header.folder)
+        with Intake(None, catalog.about.dimension, spelling) as intake:
             intake.add_stream(embeddings, files)
-            if intake.files:
+            written = _written(intake)
+            moved = 0
+            if intake.names or intake.moved:
                 self._clean(found)
-                self._add(*found, intake)
-            return _written(intake)
+                moved = self._add(name, catalog, intake)
+            return replace(written, moved=moved, lost=written.lost - moved)
 
-    def remove(self, names: Iterable[bytes]) -> list[bytes]:
+    def remove(self, names: Iterable[bytes], *, folders: bool = True) -> list[bytes]:
         found = self._found()
         self._clean(found)
         table, gone, missing = self._table(*found), dict[int, FileEntry](), []
+        folder = where_begun(found[1].about.folder) or here()
+        spellings = [Spelling(folder, given) for given in (None, here())]
         for name in names:
-            meant = list(table.under(name))
+            forms = {form for spelling in spellings for form in spelling.forms(name)}
+            meant = [entry for form in forms for entry in (table.under(form) if folders else table.named([form]))]
             missing += [] if meant else [name]
             gone |= {entry.number: entry for entry in meant}
         if gone:
@@ -126,7 +139,7 @@ class MilvusWriter:
 
     def _build(self, header: Header, intake: Intake, generation: int) -> None:
         model, dimension = built_of(header)
-        about = About(model, header.name or "", header.sample_rate, dimension, intake.hop)
+        about = About(model, header.name or "", header.sample_rate, dimension, intake.hop, header.folder)
         centre = Centre(middle(intake.total, intake.count))
         names = [collection(self.server.address.library, self.lock.token, kind) for kind in (FILES, SEGMENTS)]
         table, segments = names
@@ -151,12 +164,38 @@ class MilvusWriter:
         self.lock.check()
         self.server.point(self.server.address.library, table)
 
-    def _add(self, name: str, catalog: Catalog, intake: Intake) -> None:
-        table = self._table(name, catalog)
-        replaced = list(table.named(intake.files))
+    def _add(self, name: str, catalog: Catalog, intake: Intake) -> int:
+        """What has come, and what has moved; how much that is."""
+        table, spelling = self._table(name, catalog), intake.spelling
+        forms = {form: number for key, number in intake.files.items() for form in spelling.forms_of_key(key)}
+        replaced = list(table.named(forms))
+        for entry in replaced:
+            intake.names[forms[entry.path]] = entry.path
+        moved = {
+            form: file
+            for file in intake.moved
+            if spelling.key(file.path) not in intake.files
+            for form in spelling.forms(file.was)
+        }
+        found = [(entry, moved[entry.path]) for entry in table.named(moved)]
+        there = list(table.named({form for _, file in found for form in spelling.forms(file.path)}))
+        self._take(name, catalog, intake, found)
+        gone = {entry.number: entry for entry in [*replaced, *there, *(entry for entry, _ in found)]}
         entries = _entries(intake, catalog.next)
-        self._insert(catalog.segments, intake, Centre(catalog.centre), catalog.next)
-        self._commit(name, catalog, entries, replaced)
+        if entries:
+            self._insert(catalog.segments, intake, Centre(catalog.centre), catalog.next)
+            self._commit(name, catalog, entries, list(gone.values()))
+        return len(found)
+
+    def _take(self, name: str, catalog: Catalog, intake: Intake, found: list[tuple[FileEntry, File]]) -> None:
+        """The rows of files that have moved, under their new names."""
+        store = MilvusStore(self.server, name, catalog)
+        for number, (entry, file) in zip(intake.add_moved([file for _, file in found]), found, strict=True):
+            rows, _ = store.rows_of(np.array([entry.number]))
+            places, vectors = store.places(rows), store.given(store.vectors(rows))
+            files = np.full(len(rows), number)
+            intake.enter_rows(files, places[:, 1], places[:, 2], store.levels(rows), [vectors])
+            intake.set_facts(number, entry.end, FAILED * entry.failed | BY_FFMPEG * entry.by_ffmpeg, file)
 
     def _commit(self, name: str, catalog: Catalog, new: list[FileEntry], gone: list[FileEntry]) -> None:
         """Files that came, whose rows are there, and files that are gone."""
@@ -206,16 +245,16 @@ class MilvusWriter:
 
 
 def _written(intake: Intake) -> Written:
-    return Written(len(intake.files), intake.count, intake.repeated)
+    return Written(len(intake.names), intake.count, intake.repeated, lost=len(intake.moved))
 
 
 def _entries(intake: Intake, first: int) -> list[FileEntry]:
     """The files that came. first : the number of the first one"""
-    segments = np.bincount(np.asarray(intake.row_file, np.int64), minlength=len(intake.files))
+    segments = np.bincount(np.asarray(intake.row_file, np.int64), minlength=len(intake.names))
     if segments.max(initial=0) >= MOST:
         raise LibraryError(f"a file of {segments.max()} segments has more than a Milvus server is given")
     ends, sizes, mtimes, contents, states = intake.file_columns
-    columns = zip(intake.files, sizes, mtimes, ends, segments.tolist(), contents, states, strict=True)
+    columns = zip(intake.names, sizes, mtimes, ends, segments.tolist(), contents, states, strict=True)
     return [
         FileEntry(first + number, path, size, mtime, end, rows, content, bool(bits & FAILED), bool(bits & BY_FFMPEG))
         for number, (path, size, mtime, end, rows, content, bits) in enumerate(columns)

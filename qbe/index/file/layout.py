@@ -35,8 +35,8 @@ from numpy.typing import NDArray
 from qbe.support.errors import LibraryError, display
 
 MAGIC = b"QBEINDEX"
-VERSION = 6
-READ = (5, 6)  # the versions that are read: 5 lacks levels and checksums of content
+VERSION = 7
+READ = (5, 6, 7)  # the versions that are read: 5 lacks levels and checksums of content; 5 and 6, the folder of names
 HEAD = 4096
 SLOTS = (1024, 2048)
 SLOT = struct.Struct("<QQQI")
@@ -106,6 +106,8 @@ class Footer:
     trees : how many were asked for
     budgets : pairs, ascending, of a recall and the fewest rows to score with which it was measured on the first part
     hop : samples from one segment of a file to the next, mostly
+    folder : where relative names begin: absolute; or as seen from the library's own folder, with which they travel
+        then; None where not known
     """
 
     model: str
@@ -116,6 +118,7 @@ class Footer:
     parts: tuple[dict[str, Block], ...]
     budgets: tuple[Budget, ...] = ()
     hop: int = FORMER_HOP
+    folder: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -209,7 +212,7 @@ def read_commit(data: mmap.mmap, name: str) -> Commit:
     (version,) = CRC.unpack_from(data, len(MAGIC))
     if version not in READ:
         advice = "use a newer qbe" if version > VERSION else "build it again"
-        known = " and ".join(map(str, READ))
+        known = f"{READ[0]} to {READ[-1]}"
         raise LibraryError(f"{name}: written in format {version}; this qbe reads formats {known}: {advice}")
     slots = [SLOT.unpack_from(data, at) for at in SLOTS if _slot_is_valid(data, at)]
     if not slots:
@@ -252,6 +255,7 @@ def _has_sense(footer: Footer) -> bool:
         all(type(number) is int and 0 < number < 1 << 40 for number in numbers)
         and isinstance(footer.model, str)
         and isinstance(footer.name, str)
+        and isinstance(footer.folder, bytes | None)
         and len(footer.parts) > 0
     )
 

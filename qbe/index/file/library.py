@@ -20,6 +20,7 @@ from qbe.search.store import FileEntry
 from qbe.streams.records import File, Numbers, Vector
 from qbe.support.bounded import forget
 from qbe.support.errors import LibraryError, display
+from qbe.support.names import where_begun
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ class Library:
         self.head_dimensions = self.parts[0].blocks["heads"].shape[1]
         columns = np.array([(part.row, part.file, part.place, part.rows) for part in self.parts])
         self._first_rows, self._first_files, self._first_places, self._rows = columns.T
+
+    @cached_property
+    def folder(self) -> bytes | None:
+        """Absolute, where relative names begin; None where that is not known, is gone, or moves with the library."""
+        return where_begun(self.footer.folder)
 
     def block(self, name: str) -> Pages:
         """The blocks of that name of all parts, as one. LibraryError where their page sums are damaged."""
@@ -145,12 +151,12 @@ class Library:
         names = self.block("paths").part(number).tobytes()
         return [names[begin:end] for begin, end in self.block("files").part(number)[files, 3:5].tolist()]
 
-    def facts(self, number: int, files: Numbers) -> NDArray[np.int64]:
-        """Of files of a part, counted from its first: end, size, mtime, content, failed, [n, 5]."""
-        facts = np.zeros((len(files), 5), np.int64)
-        facts[:, :3] = self.block("files").part(number)[files, :3]
-        if self.parts[number].has_levels:
-            facts[:, 3:] = self.block("files").part(number)[files, 5:]
+    def facts(self, files: Numbers) -> NDArray[np.int64]:
+        """Of some files: end, size, mtime, content, failed, [n, 5]."""
+        facts, kept = np.zeros((len(files), 5), np.int64), self.block("files").rows(files)
+        facts[:, :3] = kept[:, :3]
+        if self.parts[0].has_levels:
+            facts[:, 3:] = kept[:, 5:]
         return facts
 
     def entries(self) -> Iterator[FileEntry]:
@@ -158,7 +164,7 @@ class Library:
         counts = self.segment_counts().tolist()
         for number, part in enumerate(self.parts):
             there = np.flatnonzero(self.are_there(np.arange(part.file, part.file + part.files)))
-            facts = self.facts(number, there).tolist()
+            facts = self.facts(part.file + there).tolist()
             for at, path, of_file in zip(there.tolist(), self.paths(number, there), facts, strict=True):
                 end, size, mtime, content, failed = of_file
                 count = counts[part.file + at]
@@ -168,8 +174,7 @@ class Library:
 
     def told(self) -> dict[str, int]:
         """How many of its files could not be read to their end, and how many ffmpeg decoded."""
-        facts = [self.facts(number, np.arange(part.files))[:, 4] for number, part in enumerate(self.parts)]
-        states = np.concatenate(facts)[self.are_there(np.arange(self.files))]
+        states = self.facts(np.flatnonzero(self.are_there(np.arange(self.files))))[:, 4]
         return {"unread": int((states & 1 > 0).sum()), "by_ffmpeg": int((states & 2 > 0).sum())}
 
     def rows_of(self, file: int) -> Numbers:

@@ -114,7 +114,7 @@ def _in_units(tails: Iterable[Vector], norms: list[Vector]) -> Iterator[NDArray[
 def _write_tables(
     writer: BlockWriter, intake: Intake, order: NDArray[np.intp], row: NDArray[np.intp], places: str
 ) -> None:
-    paths, row_file = list(intake.files), np.asarray(intake.row_file)
+    paths, row_file = intake.names, np.asarray(intake.row_file)
     path_end = np.cumsum([len(path) for path in paths], dtype=np.int64)
     end, size, mtime, content, failed = intake.file_columns
     path_begin = np.r_[0, path_end[:-1]][: len(paths)]

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from qbe.index.file.layout import Block, BlockWriter, Commit, map_file, read_commit, write_commit
 from qbe.index.file.library import Library
 from qbe.index.write.building import settled, write_library, write_part
-from qbe.index.write.taking import take_part
+from qbe.index.write.taking import take_moved, take_part
 from qbe.streams.intake import Intake
 from qbe.support.errors import display
 
@@ -42,6 +42,27 @@ def named(library: Library, is_meant: Callable[[bytes], bool]) -> Mask:
     for number, part in enumerate(library.parts):
         files = there[(there >= part.file) & (there < part.file + part.files)]
         gone[files] = [is_meant(path) for path in library.paths(number, files - part.file)]
+    return gone
+
+
+def replaced(library: Library, intake: Intake) -> Mask:
+    """Of every file, whether one that came takes its place: it was read again, and keeps the name it has; or it has
+    moved, and its rows come in too, under the new name."""
+    spelling = intake.spelling
+    moved = {spelling.key(file.was): file for file in intake.moved if spelling.key(file.path) not in intake.files}
+    there_now = {spelling.key(file.path) for file in moved.values()}
+
+    def is_meant(path: bytes) -> bool:
+        key = spelling.key_of_kept(path)
+        if key in intake.files:
+            intake.names[intake.files[key]] = path
+        return key in intake.files or key in moved or key in there_now
+
+    gone = named(library, is_meant)
+    files = np.flatnonzero(gone)
+    keys = [spelling.key_of_kept(path) for path in library.file_paths(files)]
+    found = [at for at, key in enumerate(keys) if key in moved]
+    take_moved(intake, library, files[found], [moved[keys[at]] for at in found])
     return gone
 
 
