@@ -10,7 +10,6 @@ from qbe.audio.finding import find_audio
 from qbe.audio.segmentation import window_hop
 from qbe.audio.silence import FAINT
 from qbe.embedding import Path, encoder_of, files_embedded
-from qbe.encoder import JOBS
 from qbe.stores import open_writer
 from qbe.streams.records import Embedding, File
 from qbe.support.errors import QbeError
@@ -36,7 +35,7 @@ def build_library(
     model: str | None = None,
     hop: float | None = None,
     silence: float | None = FAINT,
-    jobs: int = JOBS,
+    jobs: int | None = None,
     trees: int | None = None,
     progress: OnFile | None = None,
 ) -> Built:
@@ -45,7 +44,7 @@ def build_library(
     paths : files, and folders with all in them
     append : add to the library that is there instead; files that it holds are replaced
     model, hop, silence : as for `qbe.embed`
-    jobs : batches that are embedded at a time
+    jobs : files that are read, and batches embedded, at a time; None: one for each core
     trees : of cells; more find a little more in the same time, and take more room
     progress : called with how many files are through, and of how many
 

@@ -16,6 +16,7 @@ from qbe.audio.segmentation import cut, segments, window_hop
 from qbe.audio.silence import FAINT
 from qbe.encoder import Encoder, open_encoder
 from qbe.streams.records import Audio, Embedding, File, Vector
+from qbe.support.ahead import cores
 from qbe.support.errors import OnError, UsageError
 
 Path = str | bytes | os.PathLike[str]
@@ -125,18 +126,23 @@ def files_embedded(
     on_error: OnError,
     on_end: Callable[[File], None],
     *,
-    jobs: int,
+    jobs: int | None,
     hop: int,
     silence: float | None,
     expand: float = 1.0,
 ) -> Iterator[Embedding]:
     """The embeddings of many files, in order. A file that fails goes to `on_error`, and what was read of it stays; all
-    go to `on_end`. hop : samples; silence, expand : as for `qbe.audio.segmentation.segments`; places are of the files
-    as they are"""
+    go to `on_end`.
+
+    jobs : files that are read, and batches embedded, at a time; None: one for each core
+    hop : samples
+    silence, expand : as for `qbe.audio.segmentation.segments`; places are of the files as they are
+    """
     rate, window = encoder.sample_rate, encoder.samples
     windows = segments(
-        paths, on_error, sample_rate=rate, window=window, hop=hop, silence=silence, expand=expand, on_end=on_end
-    )
+        paths, on_error, sample_rate=rate, window=window, hop=hop, silence=silence, expand=expand, on_end=on_end,
+        jobs=jobs or cores(),
+    )  # fmt: skip
     return (placed(embedding, expand) for embedding in encoder.embeddings(windows, jobs))
 
 

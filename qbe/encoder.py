@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,11 +16,11 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
 from qbe.streams.records import MAX_DIMENSION, MAX_RATE, MIN_RATE, NORM_ERROR, Audio, Embedding, Header, Segment, Vector
+from qbe.support.ahead import cores, in_order
 from qbe.support.bounded import read_whole
 from qbe.support.errors import ModelError, display
 
 BATCH = 16
-JOBS = 2
 MAX_SAMPLES = 1 << 22  # more would be no segment but a whole recording
 
 
@@ -59,17 +57,12 @@ class Encoder:
             raise ModelError(f"model {self.name} gives embeddings whose length is not 1; not a qbe model")
         return vectors
 
-    def embeddings(self, segments: Iterable[Segment], jobs: int = JOBS) -> Iterator[Embedding]:
-        """Embed segments in their order, `jobs` batches at a time; a few batches are in memory, never the whole."""
+    def embeddings(self, segments: Iterable[Segment], jobs: int | None = None) -> Iterator[Embedding]:
+        """Embed segments in their order, `jobs` batches at a time, None: one for each core; a few batches are in
+        memory, never the whole."""
         segments = iter(segments)
-        waiting: deque[Future[list[Embedding]]] = deque()
-        with ThreadPoolExecutor(jobs) as pool:
-            while batch := list(islice(segments, BATCH)):
-                waiting.append(pool.submit(self._embed_batch, batch))
-                if len(waiting) > 2 * jobs:
-                    yield from waiting.popleft().result()
-            while waiting:
-                yield from waiting.popleft().result()
+        batches = iter(lambda: list(islice(segments, BATCH)), [])
+        return in_order(batches, self._embed_batch, jobs or cores())
 
     def _embed_batch(self, batch: list[Segment]) -> list[Embedding]:
         for segment in batch:

@@ -11,6 +11,7 @@ from qbe.audio.identity import identified
 from qbe.audio.reading import decode, mono_blocks
 from qbe.audio.silence import FAINT, without_silence
 from qbe.streams.records import Audio, File, Segment
+from qbe.support.ahead import in_order
 from qbe.support.errors import AudioError, OnError, UsageError, display
 
 SAMPLE_RATE = 16_000
@@ -83,6 +84,7 @@ def segments(
     silence: float | None = FAINT,
     expand: float = 1.0,
     on_end: Callable[[File], None] = lambda _: None,
+    jobs: int = 1,
 ) -> Iterator[Segment]:
     """The segments of many files, in order. A file that fails goes to `on_error`; what was read of it stays.
 
@@ -90,24 +92,41 @@ def segments(
     expand : as for `qbe.audio.reading.read_blocks`; places count in the sound as it is then
     on_end : called with every file, as it was before it was read, how long it is, and whether it could be read to its
         end; of a pipe, with no size, time and content
+    jobs : how many files are read at a time
     """
-    for path in paths:
-        before, by_ffmpeg, failed, samples = identified(path), False, False, 0
 
-        def heard(count: int) -> None:
-            nonlocal samples
-            samples += count
+    def read(path: bytes) -> Iterator[Segment | AudioError | File]:
+        return _read(path, sample_rate, window, hop, silence, expand)
 
-        try:
-            sound = decode(path)
-            by_ffmpeg = sound.by_ffmpeg
-            blocks = mono_blocks(sound, sample_rate, display(path), expand=expand)
-            yield from cut(_told(blocks, heard), path, window=window, hop=hop, silence=silence)
-        except AudioError as error:
-            on_error(error)
-            failed = True
-        told = before or File(path, 0, 0)
-        on_end(replace(told, failed=failed, by_ffmpeg=by_ffmpeg, end=round(samples / expand)))
+    for piece in in_order(paths, read, jobs):
+        if isinstance(piece, Segment):
+            yield piece
+        elif isinstance(piece, File):
+            on_end(piece)
+        else:
+            on_error(piece)
+
+
+def _read(
+    path: bytes, sample_rate: int, window: int, hop: int, silence: float | None, expand: float
+) -> Iterator[Segment | AudioError | File]:
+    """The segments of a file, the fault that ended it where there was one, and what is to be known of the file."""
+    before, by_ffmpeg, failed, samples = identified(path), False, False, 0
+
+    def heard(count: int) -> None:
+        nonlocal samples
+        samples += count
+
+    try:
+        sound = decode(path)
+        by_ffmpeg = sound.by_ffmpeg
+        blocks = mono_blocks(sound, sample_rate, display(path), expand=expand)
+        yield from cut(_told(blocks, heard), path, window=window, hop=hop, silence=silence)
+    except AudioError as error:
+        failed = True
+        yield error
+    told = before or File(path, 0, 0)
+    yield replace(told, failed=failed, by_ffmpeg=by_ffmpeg, end=round(samples / expand))
 
 
 def _told(blocks: Iterable[Audio], heard: Callable[[int], None]) -> Iterator[Audio]:

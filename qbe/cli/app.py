@@ -87,7 +87,10 @@ Silence = Annotated[
 ]
 KeepSilence = Annotated[bool, typer.Option("--keep-silence", help="Leave none out.")]
 Model = Annotated[str | None, typer.Option(metavar="FILE", help="ONNX model.  [default: the one in the package]")]
-Jobs = Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Batches that are embedded at a time.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, max=256, help="Files and batches at a time.  [default: one for each core]"),
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress on the terminal.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say in the end what was done, and how fast.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]

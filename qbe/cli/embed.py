@@ -69,7 +69,7 @@ def embed(
         typer.Option(metavar="LIBRARY|STREAM", help="Only sounds that it lacks, or that have changed since."),
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="With --new: those that could not be read too.")] = False,
-    jobs: Jobs = 2,
+    jobs: Jobs = None,
     npy: Annotated[bool, typer.Option("--npy", help="NPY blocks [n, D], one a file, not records.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,

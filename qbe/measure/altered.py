@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from qbe.audio.reading import read_blocks
 from qbe.audio.segmentation import cut, until_fault
-from qbe.encoder import JOBS
 from qbe.measure.alterations import ALTERATIONS
 from qbe.measure.evaluation import NORMAL_95, Part, Task, maxsim
 from qbe.measure.systems import System, embedded, sounding
 from qbe.search.windows import Windows
 from qbe.streams.records import Audio, Segment, Vector
+from qbe.support.ahead import cores
 
 LONGEST_QUERY = 30.0  # s; of longer sounds the beginning asks
 
@@ -88,7 +88,7 @@ def find_originals(originals: Originals, root: bytes) -> Iterator[list[NDArray[n
 
     root : the folder that relative paths start from. Raises ModelError.
     """
-    with ThreadPoolExecutor(JOBS) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         yield from pool.map(lambda number: _found(originals, number, root), range(len(originals.parts)))
 
 

@@ -14,11 +14,12 @@ import numpy as np
 from qbe.audio.reading import read_blocks
 from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, cut, until_fault
 from qbe.audio.silence import FAINT
-from qbe.encoder import BATCH, JOBS, open_encoder
+from qbe.encoder import BATCH, open_encoder
 from qbe.measure.baselines import FEATURES, best_variant, variants
 from qbe.measure.evaluation import Part, Retrieval, from_middle, library_retrieval
 from qbe.search.windows import Windows
 from qbe.streams.records import Audio, Segment, Vector
+from qbe.support.ahead import cores
 from qbe.support.errors import AudioError, OnError, display
 
 Measure = Callable[[Sequence[Windows], Sequence[str], Sequence[str]], Retrieval]
@@ -61,7 +62,7 @@ def embed_parts(
     root : the folder that relative paths start from. What was decoded before a fault counts; the fault goes to
     `on_error`. Audio is in memory in batches of windows. Raises ModelError.
     """
-    with ThreadPoolExecutor(JOBS) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for found, faults in pool.map(lambda part: _embedded(part, systems, root), parts):
             if faults:
                 on_error(faults[0])  # the others are the same, met again by other windows
