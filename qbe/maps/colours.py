@@ -69,9 +69,11 @@ def _commonest(words: Sequence[Sequence[str]]) -> list[str | None]:
 
 def telling_folders(names: Sequence[bytes]) -> list[bytes]:
     """The folder of each file that tells most: the first one in which not all are."""
-    parts = [name.split(b"/")[:-1] for name in names]
-    shared = next((at for at, same in enumerate(zip(*parts, strict=False)) if len(set(same)) > 1), min(map(len, parts)))
-    return [b"/".join(folders[shared : shared + 1]) for folders in parts]
+    first, last = (name.split(b"/")[:-1] for name in (min(names), max(names)))  # what these share, all do
+    differ = (at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
+    shared = next(differ, min(len(first), len(last)))
+    parts = (name.split(b"/", shared + 1) for name in names)
+    return [folders[shared] if len(folders) > shared + 1 else b"" for folders in parts]
 
 
 def _bounds(values: NDArray[np.float64]) -> NDArray[np.float64]:

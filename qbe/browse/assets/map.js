@@ -3,7 +3,7 @@
 import { find } from "./page.js";
 import { mark, paint } from "./painting.js";
 
-const MOVING = 150000; // points drawn while the map moves: the first ones are a fair picture of all
+const MOVING = 100000; // points drawn while the map moves: the first ones are a fair picture of all
 const NEAR = 24; // pixels from a point within which it is meant
 const CELLS = 512; // on a side, to find the nearest point
 const SETTLED = 120; // milliseconds after which all points are drawn
@@ -25,7 +25,7 @@ class MapView {
     this.bearing = null; // whether each point is one of those that are looked for; null: none are
     this.lasso = [];
     this.words = [];
-    this.frames = 0;
+    this.frames = this.painted = 0; // how often it was drawn, and how many points the last time
     new ResizeObserver(() => this.resize()).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
   }
@@ -186,7 +186,8 @@ class MapView {
     if (moving && this.count > MOVING) this.later = setTimeout(() => this.draw(), SETTLED);
     cancelAnimationFrame(this.next);
     this.next = requestAnimationFrame(() => {
-      paint(this, moving ? Math.min(MOVING, this.count) : this.count);
+      this.painted = moving ? Math.min(MOVING, this.count) : this.count;
+      paint(this, this.painted);
       mark(this);
       this.frames++;
     });

@@ -3,7 +3,8 @@
 const LINES = 10; // to true neighbours
 const COVERED = 0.08; // of the canvas, by points
 const LARGEST = 9; // pixels, of a point
-const MANY = 20000; // points from which on they are drawn so that what lies on each other adds up
+const FILLED = 0.15; // of the canvas, by a map
+const SHARE = 0.6, FAINTEST = 0.15, STRONGEST = 0.9; // of a pixel, by a point where one would lie on each; by any
 const CELL = 50; // pixels, of the cell that a word stands for, from which on it is shown
 const APART = 260; // pixels between the same words
 const MOST_WORDS = 40;
@@ -16,36 +17,33 @@ const isDark = () => matchMedia("(prefers-color-scheme: dark)").matches;
 export function paint(map, count) {
   const { width, height } = map.canvas, context = map.canvas.getContext("2d"), theme = isDark() ? "dark" : "light";
   if (map.image?.width !== width || map.image?.height !== height) map.image = context.createImageData(width, height);
-  const pixels = new Uint32Array(map.image.data.buffer), share = count > MANY ? 144 : 232;
+  const pixels = new Uint32Array(map.image.data.buffer);
   pixels.fill(0xff000000 | (GROUND[theme] * 0x010101));
-  if (map.bearing) dots(map, pixels, count, 0, map.palette.map(() => brush(FADED[theme], 144)));
-  dots(map, pixels, count, 1, map.palette.map((hex) => brush(parseInt(hex.slice(1), 16), share)));
+  if (map.bearing) dots(map, pixels, count, 0, map.palette.map(() => FADED[theme]));
+  dots(map, pixels, count, 1, map.palette.map((hex) => parseInt(hex.slice(1), 16)));
   context.putImageData(map.image, 0, 0);
 }
 
-// bears: whether of those points that are looked for, or of the others
-function dots(map, pixels, count, bears, brushes) {
-  const { width, height } = map.canvas, { points, colours, bearing } = map, scale = map.scale * map.ratio;
-  const size = sizeOf(map, bears && bearing ? map.borneCount : map.count), offsets = disc(size, width);
+// bears: whether of those points that are looked for, or of the others; colours: as 0xRRGGBB
+function dots(map, pixels, count, bears, colours) {
+  const { width, height } = map.canvas, { points, bearing } = map, scale = map.scale * map.ratio;
+  const { size, share } = sizeOf(map, bears && bearing ? map.borneCount : map.count), offsets = disc(size, width);
   const left = width / 2 - map.x * scale - (size - 1) / 2, top = height / 2 + map.y * scale - (size - 1) / 2;
+  // Of 256 parts, `share` come of the point; pixels are 0xAABBGGRR, and red and blue go at a time.
+  const outer = Int32Array.from(colours, (rgb) => Math.imul(((rgb & 0xff) << 16) | (rgb >>> 16), share));
+  const green = Int32Array.from(colours, (rgb) => ((rgb >>> 8) & 0xff) * share), keep = 256 - share;
   for (let k = count - 1; k >= 0; k--) {
     if (bearing && bearing[k] !== bears) continue;
     const x = Math.round(left + points[2 * k] * scale), y = Math.round(top - points[2 * k + 1] * scale);
     if (x < 0 || y < 0 || x + size > width || y + size > height) continue;
-    const { keep, outer, green } = brushes[colours[k]], first = y * width + x;
+    const colour = map.colours[k], first = y * width + x;
     for (let n = 0; n < offsets.length; n++) {
       const old = pixels[first + offsets[n]];
-      const both = ((Math.imul(old & 0xff00ff, keep) + outer) >>> 8) & 0xff00ff;
-      const middle = (Math.imul((old >>> 8) & 0xff, keep) + green) & 0xff00;
+      const both = ((Math.imul(old & 0xff00ff, keep) + outer[colour]) >>> 8) & 0xff00ff;
+      const middle = (Math.imul((old >>> 8) & 0xff, keep) + green[colour]) & 0xff00;
       pixels[first + offsets[n]] = 0xff000000 | both | middle;
     }
   }
-}
-
-// A colour of which `share` of 256 comes to what is there; pixels are 0xAABBGGRR, and two of three bytes go at a time.
-function brush(rgb, share) {
-  const outer = ((rgb & 0xff) << 16) | (rgb >>> 16);
-  return { keep: 256 - share, outer: Math.imul(outer, share), green: ((rgb >>> 8) & 0xff) * share };
 }
 
 // Where the pixels of a point are, counted from its first one.
@@ -60,12 +58,15 @@ function disc(size, width) {
   return offsets;
 }
 
-// Of one of so many points, in pixels of the canvas: more where there are few, or one is near.
+// Of one of so many points, in pixels of the canvas: more where there are few, or one is near. And how much of 256 it
+// covers what is under it: less where many lie on each other, so that it shows how many they are.
 function sizeOf(map, count) {
   const area = map.canvas.clientWidth * map.canvas.clientHeight;
   const whole = Math.max(map.high[0] - map.low[0], map.high[1] - map.low[1]) * map.scale || 1;
   const seen = count * Math.min(1, area / whole ** 2);
-  return Math.round(map.ratio * Math.max(1, Math.min(LARGEST, Math.sqrt((COVERED * area) / (seen + 1)))));
+  const size = Math.round(map.ratio * Math.max(1, Math.min(LARGEST, Math.sqrt((COVERED * area) / (seen + 1)))));
+  const crowd = (seen * size ** 2) / (FILLED * area * map.ratio ** 2);
+  return { size, share: Math.round(256 * Math.max(FAINTEST, Math.min(STRONGEST, SHARE / crowd))) };
 }
 
 // Rings, lines, the lasso and words.
