@@ -4,8 +4,8 @@
 
 The vectors are those of scale.py, twelve to a file in a thousand folders; no file is on disk. ROWS are 10000, 100000
 and 1000000 when none are given; FOLDER takes the libraries, about 350 bytes a row, and 512 more while one is built.
-Each command is a process of its own in a single thread, and stands with its CPU seconds and its peak memory in MB; "x" is
-how many times as long it took as with the rows before. What is expected to take longer than SECONDS is left out.
+Each command is a process of its own in a single thread, and stands with its CPU seconds and its peak memory in MB; "x"
+is how many times as long it took as with the rows before. What is expected to take longer than SECONDS is left out.
 """
 
 from __future__ import annotations
