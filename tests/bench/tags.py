@@ -173,7 +173,7 @@ def main() -> None:
         embedded = list(embed_parts(parts, systems, os.fsencode(arguments.root), complain))
         heard = [(item, own) for item, own in zip(task.items, embedded, strict=True) if own]
         for at, system in enumerate(systems):
-            vectors = [own[at] for _, own in heard]
+            vectors = [own[at].vectors for _, own in heard]
             sounds = sounds_of([item for item, _ in heard], standardised(vectors) if at else vectors)
             report(task.name, system.name, sounds, arguments.splits)
             together[at] += sounds
