@@ -25,7 +25,7 @@ _qbe() {
     local options='' valued=' ' arguments='' kind='' place=-1 k
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "bench browse clip deform dups embed eval index info map search segment tag train --help --version" -- "$current"))
+        COMPREPLY=($(compgen -W "bench browse clip deform dups embed eval index info list map search segment tag train --help --version" -- "$current"))
         return
     fi
     case $command in
@@ -130,9 +130,16 @@ _qbe() {
                 *) ;;
             esac ;;
         info)
-            options='--json -0 --null --help'
+            options='--check-files --json -0 --null --help'
             valued='  '
             arguments='idx'
+            case $before in
+                *) ;;
+            esac ;;
+        list)
+            options='--missing --json -0 --null --help'
+            valued='  '
+            arguments='idx none'
             case $before in
                 *) ;;
             esac ;;

@@ -17,13 +17,13 @@ CLIP_SECONDS = 30  # of each
 
 def playlist(view: View, numbers: Sequence[int]) -> bytes:
     """M3U: a path a line. One that does not fit in a line is left out."""
-    paths = (os.path.abspath(view.path(number)) for number in numbers)
+    paths = (os.path.abspath(view.located(number)) for number in numbers)
     return b"#EXTM3U\n" + b"".join(path + b"\n" for path in paths if not set(path) & set(b"\r\n"))
 
 
 def table(view: View, numbers: Sequence[int]) -> bytes:
     """Path, start and length, seconds, parted by tabs, a point a line."""
-    shown = ((view.path(number), view.shown(number)) for number in numbers)
+    shown = ((view.located(number), view.shown(number)) for number in numbers)
     return b"".join(b"%s\t%.4f\t%.4f\n" % (path, one["start"], one["length"]) for path, one in shown)
 
 

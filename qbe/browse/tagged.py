@@ -26,21 +26,21 @@ class Found(NamedTuple):
 
 
 class Tagged:
-    """The tags of a library at one time. paths : of its files"""
+    """The tags of a library at one time. paths : of its files; travels : whether its names do"""
 
-    def __init__(self, library: str, paths: Sequence[bytes]) -> None:
-        self.library, self.paths = library, paths
+    def __init__(self, library: str, paths: Sequence[bytes], *, travels: bool = False) -> None:
+        self.library, self.paths, self.travels = library, paths, travels
         self._state = _state(library)
         self._found = "", Found({}, [])
 
     def now(self) -> Tagged:
         """Itself, or the tags as they are now where the table has changed."""
-        return self if _state(self.library) == self._state else Tagged(self.library, self.paths)
+        return self if _state(self.library) == self._state else Tagged(self.library, self.paths, travels=self.travels)
 
     @cached_property
     def tags(self) -> list[Tag]:
         there = set(self.paths)
-        return [tag for tag in kept_tags(self.library) if tag.path in there]
+        return [tag for tag in kept_tags(self.library, travels=self.travels) if tag.path in there]
 
     @cached_property
     def words(self) -> dict[bytes, list[str]]:
@@ -87,7 +87,7 @@ class Tagged:
         meant = [one for one in labelled(word, read_aliases()) if letters_of(one)]
         if not meant or word.startswith(NOT) or len(word) > LONGEST_WORD or not word.isprintable():
             raise UsageError(f"a tag is a word or several, up to {LONGEST_WORD} letters, and begins with no {NOT}")
-        return meant, len(keep_word(self.library, paths, meant, bears=bears))
+        return meant, len(keep_word(self.library, paths, meant, bears=bears, travels=self.travels))
 
 
 def _state(library: str) -> tuple[int, int, int] | None:

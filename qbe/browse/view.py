@@ -62,7 +62,7 @@ class View:
         self._order = coarse_to_fine(self.where)
         self._number_of = np.empty(len(self._order), np.int64)
         self._number_of[self._order] = np.arange(len(self._order))
-        self._tagged = Tagged(self.library.store.name, self.points.names)
+        self._tagged = Tagged(self.library.store.name, self.points.names, travels=self.library.about.travels)
         self._drawn, self._by_folder = self.where[self._order].astype("<f4").tobytes(), self._coloured(ColourBy.FOLDER)
 
     @property
@@ -109,7 +109,7 @@ class View:
         path, level = self.points.paths[at], float(self.points.levels[at])
         return {
             "point": number,
-            "path": display(os.path.abspath(path)),
+            "path": display(os.path.abspath(self._located(path))),
             "folder": display(os.path.dirname(path)),
             "name": display(os.path.basename(path)),
             "start": float(self.points.starts[at]),
@@ -124,12 +124,22 @@ class View:
         return int(self._order[number])
 
     def path(self, number: int) -> bytes:
+        """The name of a point's file."""
         return self.points.paths[self._at(number)]
+
+    def _located(self, path: bytes) -> bytes:
+        return self.library.about.located(path)
+
+    def located(self, number: int) -> bytes:
+        """The way from here to a point's file."""
+        return self._located(self.path(number))
 
     def wav(self, number: int) -> Wav:
         """The sound of a point. AudioError where its file is gone or broken."""
         at = self._at(number)
-        return Wav.of(self.points.paths[at], float(self.points.starts[at]), float(self.points.lengths[at]))
+        return Wav.of(
+            self._located(self.points.paths[at]), float(self.points.starts[at]), float(self.points.lengths[at])
+        )
 
     def neighbours(self, number: int) -> list[Shown]:
         """What the library finds for a point by the embeddings that it keeps, without itself.
@@ -146,7 +156,7 @@ class View:
         at = self._at(number)
         begin = float(self.points.starts[at]) + start
         with self._lock:
-            path = os.fsdecode(self.points.paths[at])
+            path = os.fsdecode(self._located(self.points.paths[at]))
             found = self.library.search(path, start=begin, duration=seconds, k=RESULTS, places=self.segments)
         return self._answers(found)
 

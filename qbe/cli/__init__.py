@@ -20,8 +20,8 @@ from qbe.support.errors import AudioWarning, LibraryWarning, QbeError
 
 # Each is a module here, in the order of the help.
 COMMANDS = (
-    "segment", "deform", "embed", "index", "search", "clip", "tag", "dups", "map", "browse", "info", "bench", "train",
-    "eval",
+    "segment", "deform", "embed", "index", "search", "clip", "tag", "dups", "map", "browse", "list", "info",
+    "bench", "train", "eval",
 )  # fmt: skip
 
 FAILED, INTERRUPTED, PIPE_CLOSED = 2, 130, 141

@@ -10,13 +10,13 @@ from qbe.cli.app import Json, NullLines, Quiet, Verbose, command
 from qbe.cli.formats import FilesAs
 from qbe.cli.outputs import Output, Report
 from qbe.cli.progress import progress
-from qbe.cli.tables import bar
-from qbe.support.errors import UsageError, display
+from qbe.cli.tables import bar, file
+from qbe.support.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from qbe.cli.formats import Row
+    from qbe.cli.formats import Cell, Row
     from qbe.cli.tables import Shown
     from qbe.search.store import Store
 
@@ -45,11 +45,12 @@ def dups(
         raise UsageError(f"--min-score {min_score:g}: must be over {LEAST:g} and at most 1")
     report, store = Report(), open_store(library)
     output = Output(as_json, null, form, report=report)
-    output.write(_rows(store, min_score, quiet, verbose), store.name, _shown)
+    output.write(_rows(store, min_score, quiet, verbose, output.marks_missing), store.name, _shown)
     return report.end()
 
 
-def _rows(store: Store, min_score: float, quiet: bool, verbose: bool) -> Iterator[Row]:
+def _rows(store: Store, min_score: float, quiet: bool, verbose: bool, marks_missing: bool) -> Iterator[Row]:
+    from qbe.disk import is_gone
     from qbe.search.duplicates import duplicate_groups
 
     files, _ = store.held()
@@ -58,10 +59,11 @@ def _rows(store: Store, min_score: float, quiet: bool, verbose: bool) -> Iterato
         groups = list(found)  # what a pager or `head` shows meanwhile would run into the progress
     for number, group in enumerate(groups, 1):
         for duplicate in group:
-            yield {"group": number, "score": duplicate.score, "path": duplicate.path}
+            row: dict[str, Cell] = {"group": number, "score": duplicate.score, "path": duplicate.path}
+            yield {**row, "missing": is_gone(store.about.located(duplicate.path))} if marks_missing else row
 
 
 def _shown(row: Mapping[str, Any]) -> Shown:
     return {
-        " group": str(row["group"]), " score": f"{row['score']:.3f}", **bar(row["score"]), "file": display(row["path"])
+        " group": str(row["group"]), " score": f"{row['score']:.3f}", **bar(row["score"]), "file": file(row)
     }  # fmt: skip

@@ -212,4 +212,6 @@ def text(cell: Cell, digits: int = DIGITS) -> str:
     """A cell for people."""
     if isinstance(cell, bytes):
         return display(cell)
+    if isinstance(cell, bool):
+        return str(cell).lower()
     return f"{cell:.{digits}f}" if isinstance(cell, float) else str(cell)

@@ -60,7 +60,7 @@ def map(
 
     is_picture = _is_picture(output, dimensions, as_json, null)
     store = open_store(library)
-    words = _words(library) if is_picture and colour is ColourBy.TAG else {}
+    words = _words(library, travels=store.about.travels) if is_picture and colour is ColourBy.TAG else {}
     points = segments_of(store) if segments else files_of(store)
     table = _old_table(keep, dimensions, is_picture) if keep else None
     with progress("map", 1, quiet=quiet, verbose=verbose) as update:
@@ -115,10 +115,10 @@ def _laid_out(
     return extend(points, known, places, seed, on_share)
 
 
-def _words(library: str) -> Words:
+def _words(library: str, *, travels: bool) -> Words:
     from qbe.tags.kept import borne_words, kept_tags
 
-    words = borne_words(kept_tags(library))
+    words = borne_words(kept_tags(library, travels=travels))
     if not words:
         raise UsageError(f"--colour tag: no tags are kept with {library}: `qbe tag --write` finds some")
     return words

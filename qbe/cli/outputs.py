@@ -69,6 +69,8 @@ class Output:
     null : lines end in NUL, not newline
     named : the name of another format; of_places : its results are places in files, not files
     report : told of what the format cannot hold
+
+    marks_missing : whether there is room to say which files are no longer on disk
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Output:
             "m3u": lambda: M3u(report, of_places=of_places),
         }
         self.is_table = is_terminal() and not (as_json or null or named)
+        self.marks_missing = self.is_table or as_json
         self._as_json, self._end = as_json, b"\0" if null else b"\n"
         self._format = others[named]() if named else Lines(json_object if as_json else fields, self._end)
 

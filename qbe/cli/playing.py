@@ -7,7 +7,7 @@ import select
 import sys
 import termios
 import tty
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from qbe.library import Result
 
 
-def play_results(results: Sequence[Result], on_error: OnError, *, quiet: bool) -> None:
-    """Play them in turn, each from its place; a terminal shows which one. What cannot be read goes to `on_error`."""
+def play_results(
+    results: Sequence[Result], located: Callable[[bytes], bytes], on_error: OnError, *, quiet: bool
+) -> None:
+    """Play them in turn, each from its place; a terminal shows which one. What cannot be read goes to `on_error`.
+
+    located : the way from here to a file of that name
+    """
     from qbe.audio.playing import play_file
 
     with keys() as key, progress("play", None, quiet=quiet) as update:
@@ -30,7 +35,7 @@ def play_results(results: Sequence[Result], on_error: OnError, *, quiet: bool) -
             path, place = os.fsencode(result.path), f"{clock(result.start)} - {clock(result.end)}"
             update(number, f"{number} of {len(results)}: {display(path)} {place}{hint}")
             try:
-                play_file(path, result.start, key)
+                play_file(located(path), result.start, key)
             except AudioError as error:
                 on_error(error)
 

@@ -14,7 +14,7 @@ from qbe.cli.inputs import whole_stdin
 from qbe.cli.outputs import Output, Report, is_terminal, say
 from qbe.cli.playing import play_results
 from qbe.cli.progress import progress
-from qbe.cli.tables import bar
+from qbe.cli.tables import bar, file
 from qbe.cli.times import clock
 from qbe.support.errors import QbeError, UsageError, display
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from qbe.cli.tables import Shown
     from qbe.library import Library, Result
     from qbe.search.queries import Query, QueryReader
+    from qbe.search.store import About
 
 
 @command(
@@ -117,10 +118,11 @@ def search(
         files, held = opened.store.held()
         for done, (name, results) in enumerate(replies, 1):
             found += len(results)
-            output.write(_rows(name, results), display(name), _numbered if play else _shown)
+            rows = _rows(name, results, opened.about if output.marks_missing else None)
+            output.write(rows, display(name), _numbered if play else _shown)
             update(done, f"{done} queries in {files} files, {held} segments")
             if play:
-                play_results(results, report, quiet=quiet)
+                play_results(results, opened.about.located, report, quiet=quiet)
     return report.end() or (0 if found else 1)
 
 
@@ -169,15 +171,23 @@ def _read(reader: QueryReader, path: bytes, start: float = 0.0, duration: float 
     return [reader.from_sound(path, start, duration)]
 
 
-def _rows(query: bytes, results: list[Result]) -> Iterator[Row]:
+def _rows(query: bytes, results: list[Result], about: About | None) -> Iterator[Row]:
+    """about : of the library, where it is to be told which files are no longer on disk"""
+    from functools import cache
+
+    from qbe.disk import is_gone
+
+    gone = cache(is_gone)
     for rank, result in enumerate(results, 1):
-        place: dict[str, Cell] = {"score": result.score, "path": os.fsencode(result.path)}
-        yield {**place, "start": result.start, "end": result.end, "query": query, "rank": rank}
+        path = os.fsencode(result.path)
+        place: dict[str, Cell] = {"score": result.score, "path": path, "start": result.start, "end": result.end}
+        missing: dict[str, Cell] = {"missing": gone(about.located(path))} if about else {}
+        yield {**place, "query": query, "rank": rank, **missing}
 
 
 def _shown(row: Mapping[str, Any]) -> Shown:
     place = f"{clock(row['start'])} - {clock(row['end'])}"
-    return {" score": f"{row['score']:.3f}", **bar(row["score"]), "file": display(row["path"]), " from - to": place}
+    return {" score": f"{row['score']:.3f}", **bar(row["score"]), "file": file(row), " from - to": place}
 
 
 def _numbered(row: Mapping[str, Any]) -> Shown:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from qbe.support.errors import display
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -73,6 +75,11 @@ def _print(title: str, content: Table | str) -> None:
     if title:
         console.print(Text(title, style="table.title"), soft_wrap=True)
     console.print(content)
+
+
+def file(row: Mapping[str, Any]) -> str:
+    """The name of a row's file, and that it is no longer on disk."""
+    return display(row["path"]) + (" (gone)" if row.get("missing") else "")
 
 
 def bar(share: float) -> dict[str, str]:

@@ -62,7 +62,8 @@ def tag(
 
     if new and not write:
         raise UsageError("--new goes with --write")
-    store, kept, report = open_store(library), kept_tags(library), Report()
+    store, report = open_store(library), Report()
+    kept = kept_tags(library, travels=store.about.travels)
     if write:
         kept_name(library)  # where nothing can be kept, nothing is to be worked out
     sources = Sources(_labels(kept, labels, store, report), _places(from_names), read_aliases(aliases or []))
@@ -74,7 +75,7 @@ def tag(
         update(STEPS, f"{len(tags)} tags of {len(tagger.paths)} files")
     _tell(tagger, library, verbose)
     if write:
-        _keep(library, tags, kept, old, tagger.paths, report)
+        _keep(store, tags, kept, old, tagger.paths, report)
     else:
         Output(as_json, null).write(_rows(tags), store.name, _shown)
     return report.end()
@@ -115,7 +116,7 @@ def _tell(tagger: Tagger, library: str, verbose: bool) -> None:
 
 
 def _keep(
-    library: str, tags: list[Tag], kept: list[Tag], old: frozenset[bytes], paths: list[bytes], report: Report
+    store: Store, tags: list[Tag], kept: list[Tag], old: frozenset[bytes], paths: list[bytes], report: Report
 ) -> None:
     """What was kept of files that are not tagged anew stays, and what the user has said of files that are gone."""
     from qbe.tags.kept import keep_tags
@@ -123,7 +124,7 @@ def _keep(
 
     there = frozenset(paths)
     stay = [one for one in kept if (one.path in old if one.path in there else one.source == USER)]
-    for path in keep_tags(library, stay + tags, paths):
+    for path in keep_tags(store.name, stay + tags, paths, travels=store.about.travels):
         report(TagError(f"{display(path)}: a name with a tab or a newline stands in no table: its tags are not kept"))
 
 

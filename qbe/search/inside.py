@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import glob
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from qbe.search.store import Store
 from qbe.support.errors import UsageError, display
-from qbe.support.names import lies_inside, spelt
+from qbe.support.names import absolute, here, key, lies_inside, spelt
 
 NEAREST = 3  # names to offer
 COMPARED = 200  # names, those that share most pairs of letters with the word
@@ -28,17 +28,27 @@ def globs_of(words: Sequence[bytes], store: Store) -> list[bytes]:
     files = [entry.path for entry in store.files()]
     names = {spelt(path): path for path in files}
     names |= {folder: folder.encode(errors="surrogateescape") for folder in _folders(names)}
-    return [_meant(word, files, names, store.name) for word in words]
+    return [_meant(word, files, names, store) for word in words]
 
 
-def _meant(word: bytes, files: list[bytes], names: dict[str, bytes], library: str) -> bytes:
-    if spelt(word).rstrip("/") in names:
-        return glob.escape(word)
-    if any(lies_inside(path, [word]) for path in files):
-        return word
+def _meant(word: bytes, files: list[bytes], names: dict[str, bytes], store: Store) -> bytes:
+    for form in _forms(word, store.about.folder):
+        if spelt(form).rstrip("/") in names:
+            return glob.escape(form)
+        if any(lies_inside(path, [form]) for path in files):
+            return form
     near = ", ".join(map(display, nearest(spelt(word), names)))
     hint = f"; near it: {near}" if near else ""
-    raise UsageError(f"--in {display(word)}: no file of {library} matches it or lies in a folder that does{hint}")
+    raise UsageError(f"--in {display(word)}: no file of {store.name} matches it or lies in a folder that does{hint}")
+
+
+def _forms(word: bytes, folder: bytes | None) -> Iterator[bytes]:
+    """As it was typed; then as other names of what it leads to from here: as seen from the library's, and absolute."""
+    yield word
+    now = here()
+    own = key(word, folder or now, now)
+    yield own
+    yield absolute(own, folder or now)
 
 
 def _folders(paths: Iterable[str]) -> set[str]:

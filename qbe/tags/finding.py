@@ -44,7 +44,7 @@ def library_tags(
     """
     if table is not None:
         return read_tags(table).tags
-    kept = kept_tags(store.name)
+    kept = kept_tags(store.name, travels=store.about.travels)
     if any(tag.source != USER for tag in kept):
         return kept
     sources = Sources(kept, frozenset([FOLDER, FILE]), read_aliases())

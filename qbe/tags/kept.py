@@ -2,6 +2,7 @@
 
 They are not in the library itself: a user's words are to outlive it, whatever becomes of its format and its model, and
 to be edited with any program for text; and the table can be given to others, who have the sounds under the same names.
+Beside a library whose names travel with it, those in the table do so too: they begin in the folder that both lie in.
 """
 
 from __future__ import annotations
@@ -23,13 +24,19 @@ def kept_name(library: str) -> str:
     return library + ENDING
 
 
-def kept_tags(library: str) -> list[Tag]:
+def kept_tags(library: str, *, travels: bool = False) -> list[Tag]:
     """The tags kept with a library, none where there is no table; of sounds too that the library no longer holds.
+
+    travels : whether its names do
 
     TagError, with the line, where the table is damaged.
     """
     name = library + ENDING
-    return read_tags(name).tags if os.path.exists(name) else []
+    tags = read_tags(name).tags if os.path.exists(name) else []
+    if not travels:
+        return tags
+    folder = os.path.dirname(os.fsencode(library))
+    return [tag._replace(path=os.path.normpath(os.path.join(folder, tag.path))) for tag in tags]
 
 
 def borne_words(tags: Iterable[Tag]) -> dict[bytes, list[str]]:
@@ -48,20 +55,22 @@ def kept_facts(library: str) -> dict[str, int]:
     return {"tagged": len({tag.path for tag in tags}), "tags": len({tag.word for tag in tags})} if tags else {}
 
 
-def keep_tags(library: str, tags: Iterable[Tag], paths: Sequence[bytes]) -> list[bytes]:
+def keep_tags(library: str, tags: Iterable[Tag], paths: Sequence[bytes], *, travels: bool = False) -> list[bytes]:
     """Write the table of a library: a line for each tag, and one without a tag for each sound that has none.
 
-    paths : of all sounds. Gives those that a table cannot name.
+    paths : of all sounds; travels : whether the names of the library do. Gives those that a table cannot name.
     """
     name = kept_name(library)
     with locked(name):
         tags = list(tags)
         tagged = {tag.path for tag in tags}
-        _write(name, [*tags, *(Tag(path, "", 0.0, NEAR) for path in paths if path not in tagged)])
+        _write(library, travels, [*tags, *(Tag(path, "", 0.0, NEAR) for path in paths if path not in tagged)])
     return [path for path in paths if not can_be_written(path)]
 
 
-def keep_word(library: str, paths: Iterable[bytes], words: Iterable[str], *, bears: bool) -> list[bytes]:
+def keep_word(
+    library: str, paths: Iterable[bytes], words: Iterable[str], *, bears: bool, travels: bool = False
+) -> list[bytes]:
     """Write into the table of a library that its user says of some sounds that they bear words, or do not.
 
     Whatever it said of these words and sounds is gone. Gives the paths that a table cannot name. Raises as `kept_tags`.
@@ -69,8 +78,12 @@ def keep_word(library: str, paths: Iterable[bytes], words: Iterable[str], *, bea
     name, paths, words = kept_name(library), set(paths), set(words)
     sign = "" if bears else NOT
     with locked(name):
-        stay = [tag for tag in kept_tags(library) if not (tag.path in paths and _is_of(tag.word, words))]
-        _write(name, [*stay, *(Tag(path, sign + word, 1.0, USER) for path in paths for word in sorted(words))])
+        stay = [
+            tag for tag in kept_tags(library, travels=travels) if not (tag.path in paths and _is_of(tag.word, words))
+        ]
+        _write(
+            library, travels, [*stay, *(Tag(path, sign + word, 1.0, USER) for path in paths for word in sorted(words))]
+        )
     return sorted(path for path in paths if not can_be_written(path))
 
 
@@ -79,5 +92,8 @@ def _is_of(word: str, words: set[str]) -> bool:
     return not word or word.removeprefix(NOT) in words
 
 
-def _write(name: str, tags: Iterable[Tag]) -> None:
-    write_tags(name, sorted((tag for tag in tags if can_be_written(tag.path)), key=lambda tag: tag.path))
+def _write(library: str, travels: bool, tags: Iterable[Tag]) -> None:
+    if travels:
+        folder = os.path.dirname(os.path.abspath(os.fsencode(library)))
+        tags = (tag._replace(path=os.path.relpath(tag.path, folder)) for tag in tags)
+    write_tags(library + ENDING, sorted((tag for tag in tags if can_be_written(tag.path)), key=lambda tag: tag.path))
