@@ -35,8 +35,8 @@ from numpy.typing import NDArray
 from qbe.support.errors import LibraryError, display
 
 MAGIC = b"QBEINDEX"
-VERSION = 7
-READ = (5, 6, 7)  # the versions that are read: 5 lacks levels and checksums of content; 5 and 6, the folder of names
+VERSION = 6
+READ = (5, 6)  # the versions that are read: 5 lacks levels, checksums of content and the folder of names
 HEAD = 4096
 SLOTS = (1024, 2048)
 SLOT = struct.Struct("<QQQI")
@@ -212,7 +212,7 @@ def read_commit(data: mmap.mmap, name: str) -> Commit:
     (version,) = CRC.unpack_from(data, len(MAGIC))
     if version not in READ:
         advice = "use a newer qbe" if version > VERSION else "build it again"
-        known = f"{READ[0]} to {READ[-1]}"
+        known = " and ".join(map(str, READ))
         raise LibraryError(f"{name}: written in format {version}; this qbe reads formats {known}: {advice}")
     slots = [SLOT.unpack_from(data, at) for at in SLOTS if _slot_is_valid(data, at)]
     if not slots:
