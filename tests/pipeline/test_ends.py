@@ -115,7 +115,7 @@ def test_no_arguments_ask_for_help(folder: Path) -> None:
 
 
 STAGES = {  # and what is shown when they are in the middle of it
-    "qbe segment long.wav long.wav > x": "0 of 2 files",
+    "qbe segment long.wav > x": "0 of 1 files",
     "qbe embed long.wav > x": "0 of 1 files",
     "qbe index -o x.idx < many.emb": "index",
     "qbe search lib.idx sounds/0.wav long.wav > x": "1 queries",
