@@ -26,17 +26,18 @@ export function paint(map, count) {
 
 // bears: whether of those points that are looked for, or of the others; colours: as 0xRRGGBB
 function dots(map, pixels, count, bears, colours) {
-  const { width, height } = map.canvas, { points, bearing } = map, scale = map.scale * map.ratio;
+  const { width, height } = map.canvas, { points, bearing, colours: numbers } = map, scale = map.scale * map.ratio;
   const { size, share } = sizeOf(map, bears && bearing ? map.borneCount : map.count), offsets = disc(size, width);
-  const left = width / 2 - map.x * scale - (size - 1) / 2, top = height / 2 + map.y * scale - (size - 1) / 2;
+  const left = width / 2 - map.x * scale - size / 2 + 1, top = height / 2 + map.y * scale - size / 2 + 1;
+  const right = width - size + 1, bottom = height - size + 1;
   // Of 256 parts, `share` come of the point; pixels are 0xAABBGGRR, and red and blue go at a time.
   const outer = Int32Array.from(colours, (rgb) => Math.imul(((rgb & 0xff) << 16) | (rgb >>> 16), share));
   const green = Int32Array.from(colours, (rgb) => ((rgb >>> 8) & 0xff) * share), keep = 256 - share;
   for (let k = count - 1; k >= 0; k--) {
     if (bearing && bearing[k] !== bears) continue;
-    const x = Math.round(left + points[2 * k] * scale), y = Math.round(top - points[2 * k + 1] * scale);
-    if (x < 0 || y < 0 || x + size > width || y + size > height) continue;
-    const colour = map.colours[k], first = y * width + x;
+    const x = left + points[2 * k] * scale, y = top - points[2 * k + 1] * scale;
+    if (!(x >= 0 && y >= 0 && x < right && y < bottom)) continue;
+    const colour = numbers[k], first = Math.trunc(y) * width + Math.trunc(x);
     for (let n = 0; n < offsets.length; n++) {
       const old = pixels[first + offsets[n]];
       const both = ((Math.imul(old & 0xff00ff, keep) + outer[colour]) >>> 8) & 0xff00ff;
