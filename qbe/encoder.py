@@ -8,17 +8,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-
-# Else it keeps a database in the user's cache and sends reports. Read when it is loaded.
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-import onnxruntime
 
 from qbe.streams.records import MAX_DIMENSION, MAX_RATE, MIN_RATE, NORM_ERROR, Audio, Embedding, Header, Segment, Vector
 from qbe.support.ahead import cores, in_order
 from qbe.support.bounded import read_whole
 from qbe.support.errors import ModelError, display
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 BATCH = 16
 MAX_SAMPLES = 1 << 22  # more would be no segment but a whole recording
@@ -98,6 +98,9 @@ def open_encoder(path: str | None) -> Encoder:
 
 def load_encoder(model: bytes, name: str = "model") -> Encoder:
     """The encoder in the bytes of an ONNX file; `name` is for messages. Given as bytes it cannot name outside data."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else it keeps a database in the user's cache and sends reports
+    import onnxruntime  # which reads that; only here, as a library is opened, and its sounds compared, without
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # parallel over batches instead: nothing is lost to waiting
     options.log_severity_level = 4
