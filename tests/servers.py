@@ -18,6 +18,10 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
+from qbe.engines.milvus.address import parse_address
+from qbe.engines.milvus.server import Server as Client
+from qbe.support.errors import LibraryError
+
 PROGRAM = "QBE_MILVUS_SERVER"
 STARTING = 120  # seconds
 
@@ -49,10 +53,20 @@ class Server:
             self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
         deadline = time.monotonic() + STARTING
-        while not is_listening(self.port):
+        while not self.answers():
             assert self.process.poll() is None, "the server has ended"
             assert time.monotonic() < deadline, "the server does not start"
-            time.sleep(0.05)
+            time.sleep(0.1)
+
+    def answers(self) -> bool:
+        """Whether it does what it is asked to; before that it may already listen."""
+        if not is_listening(self.port):
+            return False
+        try:
+            Client(parse_address(self.library())).collections()
+        except LibraryError:
+            return False
+        return True
 
     def kill(self) -> None:
         """By SIGKILL, with all that it has started."""
@@ -74,10 +88,29 @@ class LiteServer(Server):
 
 
 class RealServer(Server):
-    """The standalone server of the wheel `milvus`, whose program $QBE_MILVUS_SERVER names."""
+    """The standalone server of the wheel `milvus`, whose program $QBE_MILVUS_SERVER names.
+
+    That program looks which ports are free by listening on them for a moment, and who calls in that moment keeps the
+    server from its port. So it is heard, not called, when it starts for the first time, and left out afterwards.
+    """
+
+    def start(self) -> None:
+        if not (self.folder / "configs").exists():
+            command = [os.environ[PROGRAM], "--data", str(self.folder), "--proxy-port", str(self.port)]
+            environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+            first = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, start_new_session=True)
+            assert first.stdout
+            for line in first.stdout:
+                if b"Welcome" in line:
+                    break
+            self.process = first
+            self.kill()
+        super().start()
 
     def command(self) -> list[str]:
-        return [os.environ[PROGRAM], "--data", str(self.folder), "--proxy-port", str(self.port)]
+        settings = ["DEPLOY_MODE=STANDALONE", f"METRICS_PORT={free_port()}", f"MILVUS_RUN_DIR={self.folder}/run"]
+        libraries = f"LD_LIBRARY_PATH={self.folder}/bin"
+        return ["env", "-C", str(self.folder), *settings, libraries, "bin/milvus", "run", "standalone"]
 
 
 @functools.cache

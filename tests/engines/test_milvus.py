@@ -119,7 +119,7 @@ def test_a_state_lasts_until_something_is_written() -> None:
 
 def test_a_collection_of_another_program_is_left_alone() -> None:
     from qbe.engines.milvus.address import parse_address
-    from qbe.engines.milvus.lock import FIELDS
+    from qbe.engines.milvus.catalog import FIELDS
     from qbe.engines.milvus.server import Server
 
     name = servers.library()

@@ -1,6 +1,6 @@
 """The store that is a Milvus server's or cluster's.
 
-Of a library the server holds two collections: `segments`, a row for each segment, and `files`, a row for each file.
-The library's name is an alias of its `files`, whose properties hold all else (`catalog`). So a library is replaced when
-its alias is switched, and appended to when those properties change: both happen at once, or not at all.
+Of a library the server holds two collections: `segments`, a row for each segment, and `files`, a row for each file. The
+library's name is an alias of a third one, which only says what there is (`catalog`). When a library is written that
+alias is switched to another: so all that was written is seen at once, or nothing of it.
 """

@@ -1,7 +1,9 @@
 """Which collections a library is, and what is told of them: a property of the one that the library's name points to.
 
-A library `samples` is the alias `samples` of `samples__TOKEN_files`, whose property `qbe` tells of everything else,
-`samples__TOKEN_segments` among it. TOKEN is drawn anew each time that a library is built.
+A library `samples` is the alias `samples` of an empty collection, `samples__TOKEN_catalog`, whose property `qbe` tells
+of everything else: `samples__TOKEN_files` and `samples__TOKEN_segments`. Each time that it is written there is another
+catalog, and the alias is switched to it. (A property that is changed is not safe: Milvus 2.3.5 has the one before when
+it is started again.)
 """
 
 from __future__ import annotations
@@ -10,10 +12,13 @@ import base64
 import json
 import os
 import re
+import secrets
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
+from pymilvus import DataType
 
 from qbe.engines.milvus.server import Server
 from qbe.search.store import About
@@ -22,8 +27,13 @@ from qbe.support.errors import LibraryError
 
 FORMAT = 1
 PROPERTY = "qbe"
-FILES, SEGMENTS, LOCK = "files", "segments", "lock"
+CATALOG, FILES, SEGMENTS, LOCK = "catalog", "files", "segments", "lock"
 TOKENS = r"[0-9a-f]{16}"
+# Of a collection that only has properties; the server wants fields too.
+FIELDS: list[tuple[str, DataType, dict[str, Any]]] = [
+    ("number", DataType.INT64, {}),
+    ("unused", DataType.FLOAT_VECTOR, {"dim": 2}),
+]
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,7 @@ class Catalog:
 
     about : its model, and what goes with it; the folder of names as it was given, though it may be gone
     middle : base64 of float32 [D]: where its vectors are seen from until it is built anew
-    segments : the collection of its segments
+    table, segments : the collections of its files and of its segments
     generation : how often it has been written
     next : numbers from this on no file has; what has one has not been written to its end
     files, rows, samples : how many files there are, their segments, and how long they are together
@@ -42,6 +52,7 @@ class Catalog:
 
     about: About
     middle: str
+    table: str
     segments: str
     generation: int
     next: int
@@ -78,8 +89,15 @@ def collections(server: Server, kind: str) -> Iterator[str]:
     return (name for name in server.collections() if re.fullmatch(f"{library}__{TOKENS}_{kind}", name))
 
 
-def read_catalog(server: Server) -> tuple[str, Catalog] | None:
-    """The collection of a library's files, and what it tells; None where there is no library of that name.
+def publish(server: Server, catalog: Catalog) -> None:
+    """Make a library what a catalog tells, at once. All that it tells of is there already."""
+    name = collection(server.address.library, secrets.token_hex(8), CATALOG)
+    server.create(name, FIELDS, catalog.properties())
+    server.point(server.address.library, name)
+
+
+def read_catalog(server: Server) -> Catalog | None:
+    """What a library is; None where there is none of that name.
 
     LibraryError where something else has that name, or the library is of a later version of this program.
     """
@@ -87,7 +105,7 @@ def read_catalog(server: Server) -> tuple[str, Catalog] | None:
     found = server.properties(server.address.library)
     if found is None:
         return None
-    files, properties = found
+    _, properties = found
     try:
         told = json.loads(properties[PROPERTY])
     except (KeyError, ValueError):
@@ -97,4 +115,4 @@ def read_catalog(server: Server) -> tuple[str, Catalog] | None:
     budgets = tuple((float(recall), int(rows)) for recall, rows in told.pop("budgets"))
     about = told.pop("about")
     folder = about.pop("folder", None)
-    return files, Catalog(About(**about, folder=folder and os.fsencode(folder)), budgets=budgets, **told)
+    return Catalog(About(**about, folder=folder and os.fsencode(folder)), budgets=budgets, **told)

@@ -15,16 +15,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from pymilvus import DataType
-
-from qbe.engines.milvus.catalog import LOCK, PROPERTY, collection, collections
+from qbe.engines.milvus.catalog import FIELDS, LOCK, PROPERTY, collection, collections
 from qbe.engines.milvus.server import Server
 from qbe.support.errors import LibraryError
 
 BEAT = 2.0  # seconds from one sign of life to the next
 FRESH = 5.0  # so long after one, what is written is surely written by the only writer
 SILENT = 12.0  # after so long without one, a writer is taken to have been stopped
-FIELDS = [("number", DataType.INT64, {}), ("unused", DataType.FLOAT_VECTOR, {"dim": 2})]
 
 
 class Lock:

@@ -11,7 +11,7 @@ import logging
 import re
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -104,17 +104,22 @@ class Server:
         with self._errors():
             self._client.alter_collection_properties(name, properties, retry_times=0)
 
-    def create(self, name: str, fields: Sequence[tuple[str, DataType, dict[str, Any]]], properties: dict[str, str],
-               index: dict[str, Any] | None = None) -> None:  # fmt: skip
+    def create(
+        self,
+        name: str,
+        fields: Sequence[tuple[str, DataType, dict[str, Any]]],
+        properties: dict[str, str] | None = None,
+        index: dict[str, Any] | None = None,
+    ) -> None:
         """A collection. fields : name, type and parameters of each, the first one its key, the second one its vector
 
         index : of the vectors: index_type, metric_type and params; without one nothing is searched for, nor loaded
         """
         with self._errors():
-            schema = self._client.create_schema(auto_id=False, description=properties.get("qbe", ""))
+            schema = self._client.create_schema(auto_id=False)
             for number, (field, kind, parameters) in enumerate(fields):
                 schema.add_field(field, kind, is_primary=number == 0, **parameters)
-            self._client.create_collection(name, schema=schema, properties=properties, retry_times=0)
+            self._client.create_collection(name, schema=schema, properties=properties or {}, retry_times=0)
             if index:
                 indexes = self._client.prepare_index_params()
                 indexes.add_index(fields[1][0], index_name=fields[1][0], **index)
@@ -171,26 +176,22 @@ class Server:
                 time.sleep(POLLED)
         raise LibraryError(f"{self.address.name}: the server at {self.address.host} cannot index what it holds")
 
-    def load(self, names: Iterable[str]) -> None:
-        """Wait until the server has collections in memory, which takes a while when it has just been started."""
+    def waits(self, seconds: float = LOADING) -> Iterator[None]:
+        """Again and again, until it has taken too long: LibraryError then. Says in between that it is waited for."""
         began = told = time.monotonic()
-        for name in names:
-            while not self._is_loaded(name):
-                now = time.monotonic()
-                if now - began > LOADING:
-                    raise LibraryError(
-                        f"{self.address.name}: the server has not loaded it within {LOADING} s: try again"
-                    )
-                if now - told > TOLD:
-                    warnings.warn(
-                        f"{self.address.name}: the server is loading it: waiting, {now - began:.0f} of {LOADING} s",
-                        LibraryWarning,
-                        stacklevel=2,
-                    )
-                    told = now
-                time.sleep(POLLED)
+        while (now := time.monotonic()) - began < seconds:
+            yield
+            if now - told > TOLD:
+                text = f"the server is loading it: waiting, {now - began:.0f} of {seconds:.0f} s"
+                warnings.warn(f"{self.address.name}: {text}", LibraryWarning, stacklevel=2)
+                told = now
+            time.sleep(POLLED)
+        raise LibraryError(
+            f"{self.address.name}: the server has not loaded all of it within {seconds:.0f} s: try again"
+        )
 
-    def _is_loaded(self, name: str) -> bool:
+    def is_loaded(self, name: str) -> bool:
+        """Whether it says that it has a collection in memory; if not, it begins to."""
         try:
             state = self._client.get_load_state(name, retry_times=0)["state"].name
             if state == "NotLoad":
@@ -205,10 +206,11 @@ class Server:
             raise LibraryError(self._told(error)) from None
         return False
 
-    def count(self, name: str, filter: str = "") -> int:
-        """Of rows, as many as there are now."""
+    def count(self, name: str, filter: str = "", *, fresh: bool = True) -> int:
+        """Of rows. fresh : also those of the last seconds"""
+        level = FRESH if fresh else NEAR
         with self._errors():
-            [row] = self._client.query(name, filter, ["count(*)"], consistency_level=FRESH, retry_times=0)
+            [row] = self._client.query(name, filter, ["count(*)"], consistency_level=level, retry_times=0)
         return int(row["count(*)"])
 
     def query(self, name: str, filter: str, fields: Sequence[str], *, fresh: bool = False) -> list[Row]:

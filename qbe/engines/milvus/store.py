@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from qbe.engines.milvus.address import parse_address
 from qbe.engines.milvus.catalog import Catalog, read_catalog
-from qbe.engines.milvus.files import Files
 from qbe.engines.milvus.rows import Rows, files_of, keys_of
 from qbe.engines.milvus.server import Server
+from qbe.engines.milvus.whole import open_files, wait_for_all
 from qbe.search.centring import centred, distances, restored
 from qbe.search.store import About, Effort, Fact, FileEntry, Filter, Near
 from qbe.search.windows import LEAST, Windows
@@ -35,10 +35,9 @@ ROUNDING = 1e-5  # more than float32 can be wrong in a cosine
 class MilvusStore:
     """A library that is open."""
 
-    def __init__(self, server: Server, files: str, catalog: Catalog) -> None:
+    def __init__(self, server: Server, catalog: Catalog) -> None:
         self.name, self.server, self.catalog = server.address.name, server, catalog
-        server.load([files, catalog.segments])
-        self.table = Files(server, files, catalog.next)
+        self.table = open_files(server, catalog)
         self.kept = Rows(server, catalog.segments, catalog.about.dimension)
         self._middle = catalog.centre
         self._known: dict[int, FileEntry] = {}
@@ -69,6 +68,7 @@ class MilvusStore:
     def near(
         self, queries: Sequence[Vector], count: int, candidates: int, only: Sequence[Filter], enough: int
     ) -> Iterator[list[Near]]:
+        wait_for_all(self.table, self.catalog)
         if min(candidates, self.rows) > MOST_CANDIDATES or candidates >= self.rows:
             return (self._nearest(query, count, filter) for query, filter in zip(queries, only, strict=True))
         return self._found(queries, min(count, LARGEST_ANSWER), candidates, only, enough)
@@ -109,6 +109,7 @@ class MilvusStore:
 
     def _scan(self, only: Filter = Filter()) -> Iterator[tuple[Numbers, Vector]]:
         """All rows of the files that may answer, and their vectors."""
+        wait_for_all(self.table, self.catalog)
         return self.kept.scan(entry for entry in self.table.all(only.inside) if self._sounds(entry, only))
 
     def _sounds(self, entry: FileEntry, only: Filter) -> bool:
@@ -205,9 +206,10 @@ class MilvusStore:
         return np.concatenate([np.zeros(0, np.int64), *spans]), np.cumsum(lengths)[: len(spans)]
 
     def sounding(self) -> Numbers:
-        return np.array([entry.number for entry in self.table.all() if entry.segments], np.int64)
+        return np.array([entry.number for entry in self.files() if entry.segments], np.int64)
 
     def files(self) -> Iterator[FileEntry]:
+        wait_for_all(self.table, self.catalog)
         return self.table.all()
 
     def held(self) -> tuple[int, int]:
@@ -251,9 +253,9 @@ def _cosines(query: Vector, vectors: Vector) -> Vector:
 
 
 def state_of_library(name: str) -> tuple[str, int] | None:
-    """Which collection it is, and how often that has been written; None where there is no library."""
+    """Which collection its files are in, and how often it has been written; None where there is no library."""
     found = read_catalog(Server(parse_address(name)))
-    return found and (found[0], found[1].generation)
+    return (found.table, found.generation) if found else None
 
 
 def open_milvus(name: str) -> MilvusStore:
@@ -262,4 +264,4 @@ def open_milvus(name: str) -> MilvusStore:
     found = read_catalog(server)
     if found is None:
         raise LibraryError(f"{server.address.name}: no such library: make one with `qbe index -o`")
-    return MilvusStore(server, *found)
+    return MilvusStore(server, found)

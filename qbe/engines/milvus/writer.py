@@ -1,8 +1,8 @@
 """The one who writes a library on a Milvus server (`qbe.search.writer.Writer`).
 
-Nothing that a reader sees is changed before all that is new is on the server's disk, and counted. Then one thing is:
-the alias, where the library is new, or else the properties of its files' collection. What it took the place of stays
-until the next writer comes, who also removes what a writer that was stopped has left.
+Nothing that a reader sees is changed before all that is new is on the server's disk, and counted. Then the name of the
+library is made to point to another catalog. What it took the place of stays until the next writer comes, who also
+removes what a writer that was stopped has left.
 """
 
 from __future__ import annotations
@@ -16,12 +16,23 @@ import numpy as np
 from qbe.engines.milvus import files, rows
 from qbe.engines.milvus.address import parse_address
 from qbe.engines.milvus.budgets import measure_budgets
-from qbe.engines.milvus.catalog import FILES, SEGMENTS, Catalog, collection, collections, read_catalog, text_of
+from qbe.engines.milvus.catalog import (
+    CATALOG,
+    FILES,
+    SEGMENTS,
+    Catalog,
+    collection,
+    collections,
+    publish,
+    read_catalog,
+    text_of,
+)
 from qbe.engines.milvus.files import BY_FFMPEG, FAILED, Files, row_of, row_of_gone
 from qbe.engines.milvus.lock import Lock, locked
 from qbe.engines.milvus.rows import BITS, MOST, Rows, keys_of
-from qbe.engines.milvus.server import Row, Server
+from qbe.engines.milvus.server import WORKING, Row, Server
 from qbe.engines.milvus.store import MilvusStore
+from qbe.engines.milvus.whole import open_files
 from qbe.search.centring import centred, middle
 from qbe.search.store import About, FileEntry
 from qbe.search.writer import Written, built_of, check_appended
@@ -59,15 +70,14 @@ class MilvusWriter:
                 raise LibraryError(f"{self.name}: not written: the stream holds no embeddings")
             old = read_catalog(self.server)
             self._clean(old)
-            self._build(header, intake, old[1].generation if old else 0)
+            self._build(header, intake, old.generation if old else 0)
             return _written(intake)
 
     def append(self, header: Header, embeddings: Iterable[Embedding], files: Iterable[File]) -> Written:
-        found = read_catalog(self.server)
-        if found is None:
+        catalog = read_catalog(self.server)
+        if catalog is None:
             return self.replace(header, embeddings, files)
-        check_appended(self.name, found[1].about, header)
-        name, catalog = found
+        check_appended(self.name, catalog.about, header)
         if where_begun(catalog.about.folder) is None:  # not known, or gone
             catalog = replace(catalog, about=replace(catalog.about, folder=header.folder or catalog.about.folder))
         spelling = Spelling(where_begun(catalog.about.folder) or header.folder, header.folder)
@@ -76,15 +86,17 @@ class MilvusWriter:
             written = _written(intake)
             moved = 0
             if intake.names or intake.moved:
-                self._clean(found)
-                moved = self._add(name, catalog, intake)
+                self._clean(catalog)
+                moved = self._add(catalog, intake)
             return replace(written, moved=moved, lost=written.lost - moved)
 
     def remove(self, names: Iterable[bytes], *, folders: bool = True) -> list[bytes]:
-        found = self._found()
-        self._clean(found)
-        table, gone, missing = self._table(*found), dict[int, FileEntry](), []
-        folder = where_begun(found[1].about.folder) or here()
+        catalog = read_catalog(self.server)
+        if catalog is None:
+            raise LibraryError(f"{self.name}: no such library: make one with `qbe index -o`")
+        self._clean(catalog)
+        table, gone, missing = open_files(self.server, catalog), dict[int, FileEntry](), []
+        folder = where_begun(catalog.about.folder) or here()
         spellings = [Spelling(folder, given) for given in (None, here())]
         for name in names:
             forms = {form for spelling in spellings for form in spelling.forms(name)}
@@ -92,36 +104,26 @@ class MilvusWriter:
             missing += [] if meant else [name]
             gone |= {entry.number: entry for entry in meant}
         if gone:
-            self._commit(*found, [], list(gone.values()))
+            self._commit(catalog, [], list(gone.values()))
         return missing
 
-    def _found(self) -> tuple[str, Catalog]:
-        found = read_catalog(self.server)
-        if found is None:
-            raise LibraryError(f"{self.name}: no such library: make one with `qbe index -o`")
-        return found
-
-    def _table(self, name: str, catalog: Catalog) -> Files:
-        self.server.load([name, catalog.segments])
-        return Files(self.server, name, catalog.next)
-
-    def _clean(self, found: tuple[str, Catalog] | None) -> None:
+    def _clean(self, catalog: Catalog | None) -> None:
         """Remove what is no longer read, or never was: other collections than the library's; what has numbers that are
         not given out; and files that are gone."""
-        kept = {found[0], found[1].segments} if found else set()
-        for kind in (FILES, SEGMENTS):
+        found = self.server.properties(self.server.address.library)
+        kept = {found[0], catalog.table, catalog.segments} if found and catalog else set()
+        for kind in (CATALOG, FILES, SEGMENTS):
             for name in set(collections(self.server, kind)) - kept:
                 self.lock.check()
                 self.server.drop(name)
-        if found is None:
+        if catalog is None:
             return
-        name, catalog = found
-        table = self._table(name, catalog)
+        table = open_files(self.server, catalog)
         self.lock.check()
         if self.server.count(catalog.segments, f"key >= {catalog.next << BITS}"):
             self.server.delete(catalog.segments, f"key >= {catalog.next << BITS}")
-        if self.server.count(name, f"number >= {catalog.next}"):
-            self.server.delete(name, f"number >= {catalog.next}")
+        if self.server.count(table.name, f"number >= {catalog.next}"):
+            self.server.delete(table.name, f"number >= {catalog.next}")
         self._delete(table, catalog)
 
     def _delete(self, table: Files, catalog: Catalog) -> None:
@@ -143,16 +145,18 @@ class MilvusWriter:
         centre = Centre(middle(intake.total, intake.count))
         names = [collection(self.server.address.library, self.lock.token, kind) for kind in (FILES, SEGMENTS)]
         table, segments = names
-        empty = Catalog(about, text_of(centre.middle), segments, generation, 0, 0, 0, 0)
-        self.server.create(segments, rows.fields(dimension), {}, rows.INDEX)
-        self.server.create(table, files.FIELDS, empty.properties(), files.INDEX)
+        empty = Catalog(about, text_of(centre.middle), table, segments, generation, 0, 0, 0, 0)
+        self.server.create(segments, rows.fields(dimension), index=rows.INDEX)
+        self.server.create(table, files.FIELDS, index=files.INDEX)
         entries = _entries(intake, 0)
         self._insert(segments, intake, centre, 0)
         self._insert_files(table, map(row_of, entries))
         for name, field in ((segments, rows.VECTOR), (table, "unused")):
             self.server.flush(name)
             self.server.wait_for_index(name, field)
-        self.server.load(names)
+        for _ in self.server.waits(WORKING):
+            if all(map(self.server.is_loaded, names)):
+                break
         self._count(segments, "", intake.count)
         self._count(table, "", len(entries))
         kept = Rows(self.server, segments, dimension)
@@ -160,13 +164,11 @@ class MilvusWriter:
             _changed(empty, entries, []), next=len(entries), budgets=measure_budgets(kept, intake, centre, len(entries))
         )
         self.lock.check()
-        self.server.set_properties(table, catalog.properties())
-        self.lock.check()
-        self.server.point(self.server.address.library, table)
+        publish(self.server, catalog)
 
-    def _add(self, name: str, catalog: Catalog, intake: Intake) -> int:
+    def _add(self, catalog: Catalog, intake: Intake) -> int:
         """What has come, and what has moved; how much that is."""
-        table, spelling = self._table(name, catalog), intake.spelling
+        table, spelling = open_files(self.server, catalog), intake.spelling
         forms = {form: number for key, number in intake.files.items() for form in spelling.forms_of_key(key)}
         replaced = list(table.named(forms))
         for entry in replaced:
@@ -179,17 +181,17 @@ class MilvusWriter:
         }
         found = [(entry, moved[entry.path]) for entry in table.named(moved)]
         there = list(table.named({form for _, file in found for form in spelling.forms(file.path)}))
-        self._take(name, catalog, intake, found)
+        self._take(catalog, intake, found)
         gone = {entry.number: entry for entry in [*replaced, *there, *(entry for entry, _ in found)]}
         entries = _entries(intake, catalog.next)
         if entries:
             self._insert(catalog.segments, intake, Centre(catalog.centre), catalog.next)
-            self._commit(name, catalog, entries, list(gone.values()))
+            self._commit(catalog, entries, list(gone.values()))
         return len(found)
 
-    def _take(self, name: str, catalog: Catalog, intake: Intake, found: list[tuple[FileEntry, File]]) -> None:
+    def _take(self, catalog: Catalog, intake: Intake, found: list[tuple[FileEntry, File]]) -> None:
         """The rows of files that have moved, under their new names."""
-        store = MilvusStore(self.server, name, catalog)
+        store = MilvusStore(self.server, catalog)
         for number, (entry, file) in zip(intake.add_moved([file for _, file in found]), found, strict=True):
             rows, _ = store.rows_of(np.array([entry.number]))
             places, vectors = store.places(rows), store.given(store.vectors(rows))
@@ -197,18 +199,18 @@ class MilvusWriter:
             intake.enter_rows(files, places[:, 1], places[:, 2], store.levels(rows), [vectors])
             intake.set_facts(number, entry.end, FAILED * entry.failed | BY_FFMPEG * entry.by_ffmpeg, file)
 
-    def _commit(self, name: str, catalog: Catalog, new: list[FileEntry], gone: list[FileEntry]) -> None:
+    def _commit(self, catalog: Catalog, new: list[FileEntry], gone: list[FileEntry]) -> None:
         """Files that came, whose rows are there, and files that are gone."""
         first = catalog.next + len(new)
         tombs = [row_of_gone(first + at, entry.number) for at, entry in enumerate(gone)]
-        self._insert_files(name, [*map(row_of, new), *tombs])
-        for written in (catalog.segments, name):
+        self._insert_files(catalog.table, [*map(row_of, new), *tombs])
+        for written in (catalog.segments, catalog.table):
             self.server.flush(written)
         self._count(catalog.segments, f"key >= {catalog.next << BITS}", sum(entry.segments for entry in new))
-        self._count(name, f"number >= {catalog.next}", len(new) + len(tombs))
+        self._count(catalog.table, f"number >= {catalog.next}", len(new) + len(tombs))
         changed = replace(_changed(catalog, new, gone), next=first + len(tombs))
         self.lock.check()
-        self.server.set_properties(name, changed.properties())
+        publish(self.server, changed)
 
     def _insert(self, segments: str, intake: Intake, centre: Centre, first: int) -> None:
         """The rows of what has come. first : the number of its first file"""

@@ -1,0 +1,58 @@
+"""Whether the server has all of a library in memory. One that has just been started says so before it does, and would
+answer with what it has: so what there is is counted, when a library is opened and before it is asked."""
+
+from __future__ import annotations
+
+from qbe.engines.milvus.catalog import Catalog, read_catalog
+from qbe.engines.milvus.files import NONE, Files
+from qbe.engines.milvus.rows import BITS
+from qbe.engines.milvus.server import Server
+from qbe.support.errors import LibraryError
+
+RANGES = 64  # of numbers of files that are gone, in one filter; of more, their rows are not told from others
+NUMBERS = 4096  # in one filter
+
+
+def open_files(server: Server, catalog: Catalog) -> Files:
+    """A library's files, once all of it is in memory. LibraryError where that takes too long, or some of it is gone."""
+    for _ in server.waits():
+        if all(server.is_loaded(one) for one in (catalog.table, catalog.segments)):
+            table = Files(server, catalog.table, catalog.next)
+            if has_all(table, catalog):
+                return table
+    raise LibraryError(f"{server.address.name}: the server has not all of it")
+
+
+def wait_for_all(table: Files, catalog: Catalog) -> None:
+    """Before a library that was opened is asked: the server may have been started anew since. LibraryError where it has
+    been written so often that what was there is no longer kept."""
+    if not has_all(table, catalog, fresh=False):
+        now = read_catalog(table.server)
+        if now is None or now.generation > catalog.generation + 1:
+            raise LibraryError(f"{table.server.address.name}: it was written since it was opened: open it again")
+        open_files(table.server, catalog)
+
+
+def has_all(table: Files, catalog: Catalog, *, fresh: bool = True) -> bool:
+    """Whether the files and segments that a library tells of are there. fresh : as `Server.count`"""
+    server, gone = table.server, sorted(table.gone)
+    files = server.count(table.name, f"number < {catalog.next} and gone == {NONE}", fresh=fresh)
+    for first in range(0, len(gone), NUMBERS):
+        files -= server.count(table.name, f"number in {gone[first : first + NUMBERS]}", fresh=fresh)
+    rows = server.count(catalog.segments, f"key < {catalog.next << BITS}", fresh=fresh)
+    ranges = _ranges(gone)
+    if 0 < len(ranges) <= RANGES:
+        where = " or ".join(f"(key >= {first << BITS} and key < {last << BITS})" for first, last in ranges)
+        rows -= server.count(catalog.segments, where, fresh=fresh)
+    return files == catalog.files and (rows == catalog.rows or (len(ranges) > RANGES and rows > catalog.rows))
+
+
+def _ranges(numbers: list[int]) -> list[tuple[int, int]]:
+    """Rising numbers as ranges: the first of each, and the one after its last."""
+    ranges: list[tuple[int, int]] = []
+    for number in numbers:
+        if ranges and ranges[-1][1] == number:
+            ranges[-1] = ranges[-1][0], number + 1
+        else:
+            ranges.append((number, number + 1))
+    return ranges
