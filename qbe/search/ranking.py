@@ -17,7 +17,7 @@ from qbe.streams.records import Numbers, Vector
 LISTED = 100  # rows whose files are compared whole, for every window of a query, or
 LISTED_PER_RESULT = 2  # or
 LISTED_SHARE = 1 / 32  # of the rows that are compared
-COMPARED = 16  # files at a time
+COMPARED = 16  # files first, then twice as many at a time
 WIDENED = 4
 ROUNDING = 1e-5  # more than float32 can be wrong in a cosine
 
@@ -90,12 +90,14 @@ def _best_files(question: Question, files: Numbers, bounds: NDArray[np.float64])
     found: list[tuple[float, int]] = []  # of each: its score, negative; its number
     nearest: dict[int, Numbers] = {}  # of each: its row nearest to each window
     order = np.argsort(-bounds, kind="stable")
-    for first in range(0, len(order), COMPARED):
+    first, step = 0, COMPARED
+    while first < len(order):
         least = -found[-1][0] if len(found) == question.k else question.min_score
         if bounds[order[first]] + ROUNDING < max(least, question.min_score):
             break
-        batch = files[order[first : first + COMPARED]]
+        batch = files[order[first : first + step]]
         batch = batch[question.admitted(batch)]
+        first, step = first + step, 2 * step
         if len(batch):
             cosines, rows = _compared(question, batch)
             scores = question.windows.score(cosines)

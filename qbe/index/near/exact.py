@@ -69,9 +69,9 @@ def best_of_files(library: Library, query: Vector, files: Numbers) -> tuple[Vect
     best, at = np.full((len(files), len(query)), LEAST, np.float32), np.zeros((len(files), len(query)), np.int64)
     begin = 0
     for some in _cosines(library, query, rows):  # several of one file only
-        spans = [slice(0, None)] if len(files) == 1 else map(slice, first, first + lengths)
-        highest = np.array([some[span].argmax(0) for span in spans]) + first[:, None]
-        reached = np.take_along_axis(some, highest, 0)
+        reached = np.maximum.reduceat(some, first)
+        is_highest = some == np.repeat(reached, lengths if len(files) > 1 else len(some), axis=0)
+        highest = np.minimum.reduceat(np.where(is_highest, np.arange(len(some))[:, None], len(some)), first)
         at = np.where(reached > best, begin + highest, at)
         best = np.maximum(best, reached)
         begin += len(some)
