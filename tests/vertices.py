@@ -117,7 +117,7 @@ class LooseStore(DictStore):
         reaches = self.cosines(query, np.arange(self.rows)).max(1) >= least
         return self.rng.permutation((reaches | (self.rng.random(self.rows) < 0.2)).nonzero()[0])
 
-    def bounds(self, query: Windows) -> tuple[Numbers, NDArray[np.float64]]:
+    def bounds(self, query: Windows, only: Filter) -> tuple[Numbers, NDArray[np.float64]]:  # noqa: ARG002
         self.lists = None
         files = self.rng.permutation(np.unique(self._places[:, 0]))
         slack = self.rng.choice([0, 0.1, 1.5], len(files)) * self.rng.random(len(files))

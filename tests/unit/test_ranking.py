@@ -241,7 +241,7 @@ def test_a_budget_of_all_rows_asks_for_no_lists() -> None:
 def test_files_that_cannot_be_better_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[int] = []
     store = LooseStore([[(0, vertex)] for vertex in (2, 0, 0, 2, 2, 2)])
-    monkeypatch.setattr(store, "bounds", lambda _: (np.arange(6), np.array([0.3, 1, 1, 0.3, 0.2, 0.9])))
+    monkeypatch.setattr(store, "bounds", lambda *_: (np.arange(6), np.array([0.3, 1, 1, 0.3, 0.2, 0.9])))
     best_of_files = store.best_of_files
 
     def counted(query: Vector, files: Numbers) -> tuple[Vector, Numbers]:
