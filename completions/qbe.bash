@@ -81,7 +81,7 @@ _qbe() {
                 *) ;;
             esac ;;
         dups)
-            options='--min-score --as --json -0 --null -q --quiet -v --verbose --help'
+            options='--alike --min-score --as --json -0 --null -q --quiet -v --verbose --help'
             valued=' --min-score --as '
             arguments='idx'
             case $before in
@@ -90,8 +90,8 @@ _qbe() {
                 *) ;;
             esac ;;
         embed)
-            options='--files-from -0 --null --hidden --exclude -L --follow --no-ffmpeg --expand --model --hop --silence --keep-silence -o --output --new --retry --jobs --npy -q --quiet -v --verbose --help'
-            valued=' --files-from --exclude --expand --model --hop --silence -o --output --new --jobs '
+            options='--files-from -0 --null --hidden --exclude -L --follow --no-ffmpeg --expand --model --hop --silence --keep-silence -o --output --new --shard --retry --jobs --npy -q --quiet -v --verbose --help'
+            valued=' --files-from --exclude --expand --model --hop --silence -o --output --new --shard --jobs '
             arguments='audio'
             case $before in
                 --files-from) kind='any' ;;
@@ -102,6 +102,7 @@ _qbe() {
                 --silence) kind='none' ;;
                 -o|--output) kind='any' ;;
                 --new) kind='none' ;;
+                --shard) kind='none' ;;
                 --jobs) kind='none' ;;
                 *) ;;
             esac ;;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, BinaryIO
@@ -121,7 +121,7 @@ def _default_encoder() -> Encoder:
 
 
 def files_embedded(
-    paths: list[bytes],
+    sources: Sequence[bytes | BinaryIO],
     encoder: Encoder,
     on_error: OnError,
     on_end: Callable[[File], None],
@@ -136,11 +136,11 @@ def files_embedded(
 
     jobs : files that are read, and batches embedded, at a time; None: one for each core
     hop : samples
-    silence, expand : as for `qbe.audio.segmentation.segments`; places are of the files as they are
+    sources, silence, expand : as for `qbe.audio.segmentation.segments`; places are of the files as they are
     """
     rate, window = encoder.sample_rate, encoder.samples
     windows = segments(
-        paths, on_error, sample_rate=rate, window=window, hop=hop, silence=silence, expand=expand, on_end=on_end,
+        sources, on_error, sample_rate=rate, window=window, hop=hop, silence=silence, expand=expand, on_end=on_end,
         jobs=jobs or cores(),
     )  # fmt: skip
     return (placed(embedding, expand) for embedding in encoder.embeddings(windows, jobs))

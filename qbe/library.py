@@ -17,11 +17,11 @@ from qbe.search.queries import Query, QueryReader, blend, check_model
 from qbe.search.store import About, Effort, Fact, FileEntry, Filter, Match, Store
 from qbe.search.windows import Windows
 from qbe.stores import open_store
-from qbe.support.errors import AudioError, LibraryError, UsageError, display
+from qbe.support.errors import AudioError, LibraryError, OnError, UsageError, display, raise_error
 from qbe.tags.tables import LIKELY
 
 if TYPE_CHECKING:
-    from qbe.search.duplicates import Duplicate
+    from qbe.copies import Copy
 
 Queried = Sound | Embeddings
 
@@ -229,13 +229,20 @@ class Library:
         results = [Result(os.fsdecode(file.path), score, 0.0, file.end / rate) for file, score in found]
         return Bearers(results, answer.notes)
 
-    def duplicates(
-        self, min_score: float = 0.98, on_file: Callable[[int], None] = lambda _: None
-    ) -> Iterator[list[Duplicate]]:
-        """Groups of near-duplicate files, as `qbe dups` finds them. on_file : hears how many files are through"""
-        from qbe.search.duplicates import duplicate_groups
+    def copies(
+        self,
+        alike: float | None = None,
+        on_error: OnError = raise_error,
+        on_file: Callable[[int], None] = lambda _: None,
+    ) -> Iterator[list[Copy]]:
+        """Groups of files that are copies of each other, as `qbe dups` finds them.
 
-        return duplicate_groups(self.store, min_score, on_file)
+        alike : the least score of files that are told too though they are no copies; None: none is
+        on_error : hears of files that are no longer there, or cannot be read; on_file : how many are through
+        """
+        from qbe.copies import copies
+
+        return copies(self.store, alike, on_error, on_file)
 
     def lacks(self, paths: Iterable[bytes], *, retry: bool = False) -> list[bytes]:
         """Those files that it does not hold as they are now. retry : those too that could not be read"""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import BinaryIO
 
 import numpy as np
 
 from qbe.audio.identity import identified
-from qbe.audio.reading import decode, mono_blocks
+from qbe.audio.reading import decode, mono_blocks, source_name
 from qbe.audio.silence import FAINT, without_silence
 from qbe.streams.records import Audio, File, Segment
 from qbe.support.ahead import in_order
-from qbe.support.errors import AudioError, OnError, UsageError, display
+from qbe.support.errors import AudioError, OnError, UsageError
 
 SAMPLE_RATE = 16_000
 WINDOW = 16_384  # 1.024 s
@@ -75,7 +76,7 @@ def _windows(blocks: Iterable[Audio], path: bytes, window: int, hop: int) -> Ite
 
 
 def segments(
-    paths: Iterable[bytes],
+    sources: Iterable[bytes | BinaryIO],
     on_error: OnError,
     *,
     sample_rate: int = SAMPLE_RATE,
@@ -88,6 +89,7 @@ def segments(
 ) -> Iterator[Segment]:
     """The segments of many files, in order. A file that fails goes to `on_error`; what was read of it stays.
 
+    sources : names of files, or open seekable files, which are called "-"
     silence : as for `cut`
     expand : as for `qbe.audio.reading.read_blocks`; places count in the sound as it is then
     on_end : called with every file, as it was before it was read, how long it is, and whether it could be read to its
@@ -95,10 +97,10 @@ def segments(
     jobs : how many files are read at a time
     """
 
-    def read(path: bytes) -> Iterator[Segment | AudioError | File]:
-        return _read(path, sample_rate, window, hop, silence, expand)
+    def read(source: bytes | BinaryIO) -> Iterator[Segment | AudioError | File]:
+        return _read(source, sample_rate, window, hop, silence, expand)
 
-    for piece in in_order(paths, read, jobs):
+    for piece in in_order(sources, read, jobs):
         if isinstance(piece, Segment):
             yield piece
         elif isinstance(piece, File):
@@ -108,19 +110,20 @@ def segments(
 
 
 def _read(
-    path: bytes, sample_rate: int, window: int, hop: int, silence: float | None, expand: float
+    source: bytes | BinaryIO, sample_rate: int, window: int, hop: int, silence: float | None, expand: float
 ) -> Iterator[Segment | AudioError | File]:
     """The segments of a file, the fault that ended it where there was one, and what is to be known of the file."""
-    before, by_ffmpeg, failed, samples = identified(path), False, False, 0
+    path = source if isinstance(source, bytes) else b"-"
+    before, by_ffmpeg, failed, samples = identified(path) if path is source else None, False, False, 0
 
     def heard(count: int) -> None:
         nonlocal samples
         samples += count
 
     try:
-        sound = decode(path)
+        sound = decode(source)
         by_ffmpeg = sound.by_ffmpeg
-        blocks = mono_blocks(sound, sample_rate, display(path), expand=expand)
+        blocks = mono_blocks(sound, sample_rate, source_name(source), expand=expand)
         yield from cut(_told(blocks, heard), path, window=window, hop=hop, silence=silence)
     except AudioError as error:
         failed = True

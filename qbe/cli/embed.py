@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,13 +27,23 @@ from qbe.cli.app import (
     Verbose,
     command,
 )
-from qbe.cli.inputs import finder, sound_files, stdin, tell_inputs
+from qbe.cli.inputs import (
+    finder,
+    is_stdin,
+    noted,
+    shard_of,
+    sound_files,
+    starts_stream,
+    stdin,
+    tell_inputs,
+    whole_stdin,
+)
 from qbe.cli.outputs import Report, say, stdout_stream
 from qbe.cli.progress import progress, watched
 from qbe.support.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import BinaryIO
 
     from qbe.disk import Changes
@@ -68,6 +79,9 @@ def embed(
         str | None,
         typer.Option(metavar="LIBRARY|STREAM", help="Only sounds that it lacks, or that have changed since."),
     ] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="The Ith of N equal parts of the sounds, from 1.")
+    ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="With --new: those that could not be read too.")] = False,
     jobs: Jobs = None,
     npy: Annotated[bool, typer.Option("--npy", help="NPY blocks [n, D], one a file, not records.")] = False,
@@ -76,7 +90,7 @@ def embed(
 ) -> int:
     """Turn sounds into embeddings, the numbers that are compared.
 
-    Takes sounds, or a stream of segments on stdin; a stream of embeddings comes out, in the same order.
+    Takes sounds, or on stdin one sound or a stream of segments; a stream of embeddings comes out, in the same order.
     """
     from qbe.audio.segmentation import window_hop
     from qbe.disk import Changes, once
@@ -86,31 +100,41 @@ def embed(
     from qbe.streams.framing import StreamReader
     from qbe.support.names import here
 
-    has_sounds = bool(inputs or files_from)
-    _check(output, new, retry, npy, has_sounds)
+    has_sounds = not is_stdin(inputs, files_from)
+    _check(output, new, retry, npy, shard, has_sounds)
     out, report = stdout_stream() if output is None else None, Report()
     folders = finder(hidden, exclude, follow)
-    paths = list(once(sound_files(inputs, files_from, null, report, folders)))
+    paths = list(once(sound_files(inputs, files_from, null, report, folders))) if has_sounds else []
+    if shard is not None:
+        paths = shard_of(paths, shard)
     encoder = open_encoder(model)
     held = Changes(paths) if new is None else _changes(paths, new, encoder, retry, quiet)
     header, least = replace(encoder.header, folder=here()), None if keep_silence else silence
     ended: list[File] = []
+    sounding: set[bytes] = set()
+    reader: StreamReader | None = None
     step = window_hop(hop, encoder.sample_rate, encoder.samples)
 
-    def embedded(paths: list[bytes]) -> Iterator[Embedding]:
-        return files_embedded(paths, encoder, report, ended.append, jobs=jobs, hop=step, silence=least, expand=expand)
+    def embedded(sources: Sequence[bytes | BinaryIO]) -> Iterator[Embedding]:
+        found = files_embedded(
+            sources, encoder, report, ended.append, jobs=jobs, hop=step, silence=least, expand=expand
+        )
+        return noted(found, sounding)
 
     if has_sounds and output is not None:
         options = f"hop {step}, silence {least}, expand {expand:g}"
         _go_on(output, header, options, held, embedded, ended, report, quiet, verbose)
     else:
-        reader = None if has_sounds else StreamReader(stdin(), "segments")
-        if reader:
+        sources: list[Any] = held.lacking
+        if not has_sounds and starts_stream(stdin()):
+            reader = StreamReader(stdin(), "segments")
             encoder.check_rate(reader.header.sample_rate)
             ended, header = reader.files, replace(header, folder=reader.header.folder)
-        total = None if reader else len(held.lacking)
+        elif not has_sounds:
+            sources = [io.BytesIO(whole_stdin())]
+        total = None if reader else len(sources)
         with progress("embed", total, quiet=quiet, verbose=verbose) as update:
-            found = encoder.embeddings(reader.segments(), jobs) if reader else embedded(held.lacking)
+            found = noted(encoder.embeddings(reader.segments(), jobs), sounding) if reader else embedded(sources)
             embeddings = watched(found, encoder.sample_rate, update, total)
             if npy:
                 write_blocks(out or stdout_stream(), embeddings)
@@ -125,15 +149,16 @@ def embed(
                     lambda: reader.failed if reader else report.failed,
                 )
     if verbose:
-        tell_inputs("embed", folders, ended)
+        tell_inputs("embed", folders, ended, sounding, report.failed + (reader.failed if reader else 0))
     return report.end()
 
 
-def _check(output: str | None, new: str | None, retry: bool, npy: bool, has_sounds: bool) -> None:
+def _check(output: str | None, new: str | None, retry: bool, npy: bool, shard: str | None, has_sounds: bool) -> None:
     if retry and new is None:
         raise UsageError("--retry goes with --new")
-    if new is not None and not has_sounds:
-        raise UsageError("--new goes with files and folders")
+    for option, given in (("--new", new), ("--shard", shard)):
+        if given is not None and not has_sounds:
+            raise UsageError(f"{option} goes with files and folders")
     if npy and output is not None:
         raise UsageError("--npy writes to stdout: leave out -o")
     if output is not None and new is not None and os.path.realpath(output) == os.path.realpath(new):

@@ -47,7 +47,9 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="FILE", help="ONNX model.  [repeatable; default: the built-in one]"),
     ] = None,
-    baseline: Annotated[list[Baseline] | None, typer.Option(help="Features to compare with.  [repeatable]")] = None,
+    baseline: Annotated[
+        list[Baseline] | None, typer.Option(help="Features to compare models with.  [repeatable]")
+    ] = None,
     root: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Where relative paths begin.  [default: here]")
     ] = None,
@@ -70,7 +72,7 @@ def evaluate(
         raise UsageError(f"--root {root}: no such folder")
     report = Report()
     tasks = _each(read_task, labels, report)
-    systems = _each(model_system, model or ([] if baseline else [None]), report)
+    systems = _each(model_system, model or [None], report)
     systems += [baseline_system(name.value) for name in baseline or []]
     if tasks and systems:
         watch = partial(progress, "eval", quiet=quiet, verbose=verbose)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from qbe.cli.outputs import say
 from qbe.support.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from qbe.audio.finding import Finder
-    from qbe.streams.records import File
+    from qbe.streams.records import Embedding, File, Segment
     from qbe.support.errors import OnError
+
+    Record = TypeVar("Record", Segment, Embedding)
 
 LONGEST_LINE = 1 << 16  # bytes
 
@@ -38,11 +40,50 @@ def sound_files(
     return list((folders or finder()).find(names, on_error))
 
 
-def tell_inputs(command: str, folders: Finder, files: list[File]) -> None:
-    """Say what was passed over in folders, and how many files ffmpeg decoded."""
+def is_stdin(inputs: list[str] | None, files_from: str | None) -> bool:
+    """Whether standard input is what is to be read: it was named, '-', or nothing was. UsageError where it is one of
+    several."""
+    if "-" in (inputs or []) and (len(inputs or []) > 1 or files_from):
+        raise UsageError("'-' is standard input: give it alone (a file of that name: ./-)")
+    return inputs == ["-"] or not (inputs or files_from)
+
+
+def starts_stream(file: Any) -> bool:
+    """Whether a stream comes from a buffered file, or nothing at all, which whoever reads streams tells."""
+    from qbe.streams.packing import is_stream
+
+    beginning = file.peek(1)
+    return not beginning or is_stream(beginning)
+
+
+def shard_of(names: list[bytes], shard: str) -> list[bytes]:
+    """The Ith of N parts that make the whole in their order. shard : I/N, as typed. UsageError where it is none."""
+    index, _, parts = shard.partition("/")
+    if not (index.isdecimal() and parts.isdecimal() and 1 <= int(index) <= int(parts)):
+        raise UsageError(f"--shard {shard}: must be I/N, a part from 1 to N and how many there are, as in 3/8")
+    first, last = (len(names) * place // int(parts) for place in (int(index) - 1, int(index)))
+    return names[first:last]
+
+
+def noted(records: Iterable[Record], paths: set[bytes]) -> Iterator[Record]:
+    """The same records; the names of the files they are of go into `paths`."""
+    for record in records:
+        paths.add(record.path)
+        yield record
+
+
+def tell_inputs(command: str, folders: Finder, files: list[File], sounding: set[bytes], failed: int) -> None:
+    """Say what was passed over in folders, how many files gave nothing and why, and how many ffmpeg decoded.
+
+    files : those that were read; sounding : the names of those that gave something
+    """
     passed = ", ".join(f"{count} {what}" for what, count in sorted(folders.passed.items()))
     if passed:
         say(f"{command}: passed over: {passed}")
+    silent = sum(not file.failed and file.path not in sounding for file in files)
+    nothing = [f"{silent} only silence"] * bool(silent) + [f"{failed} could not be read"] * bool(failed)
+    if nothing:
+        say(f"{command}: {', '.join(nothing)}")
     if by_ffmpeg := sum(file.by_ffmpeg for file in files):
         say(f"{command}: {by_ffmpeg} decoded by ffmpeg")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+from typing import Any
+
 from qbe.cli.app import (
     Exclude,
     FilesFrom,
@@ -17,10 +20,9 @@ from qbe.cli.app import (
     Verbose,
     command,
 )
-from qbe.cli.inputs import finder, sound_files, tell_inputs
+from qbe.cli.inputs import finder, is_stdin, noted, sound_files, tell_inputs, whole_stdin
 from qbe.cli.outputs import Report, stdout_stream
 from qbe.cli.progress import progress, watched
-from qbe.support.errors import UsageError
 
 
 @command("segment", "qbe segment ~/samples | qbe embed | qbe index -o lib.idx")
@@ -40,7 +42,8 @@ def segment(
 ) -> int:
     """Cut sounds into segments of about a second.
 
-    They go to stdout as a stream: mono, 16 kHz, 1.024 s. The last one of a sound is padded with zeros.
+    They go to stdout as a stream: mono, 16 kHz, 1.024 s. The last one of a sound is padded with zeros. Without names, a
+    sound is read from stdin.
     """
     from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, segments, window_hop
     from qbe.disk import once
@@ -48,18 +51,17 @@ def segment(
     from qbe.streams.records import File, Header
     from qbe.support.names import here
 
-    if not inputs and not files_from:
-        raise UsageError("name files or folders to cut into segments")
-    report, ended = Report(), list[File]()
+    report, ended, sounding = Report(), list[File](), set[bytes]()
     step = window_hop(hop, SAMPLE_RATE, WINDOW)
+    sources: list[Any] = [io.BytesIO(whole_stdin())] if is_stdin(inputs, files_from) else []
     with StreamWriter(stdout_stream(), Header("segments", SAMPLE_RATE, folder=here())) as writer:
         folders = finder(hidden, exclude, follow)
-        paths = list(once(sound_files(inputs, files_from, null, report, folders)))
-        with progress("segment", len(paths), quiet=quiet, verbose=verbose) as update:
+        sources = sources or list(once(sound_files(inputs, files_from, null, report, folders)))
+        with progress("segment", len(sources), quiet=quiet, verbose=verbose) as update:
             least = None if keep_silence else silence
-            cuts = segments(paths, report, hop=step, silence=least, on_end=ended.append)
-            writer.write_all(with_files(watched(cuts, SAMPLE_RATE, update, len(paths)), ended))
+            cuts = noted(segments(sources, report, hop=step, silence=least, on_end=ended.append), sounding)
+            writer.write_all(with_files(watched(cuts, SAMPLE_RATE, update, len(sources)), ended))
         writer.failed = report.failed
     if verbose:
-        tell_inputs("segment", folders, ended)
+        tell_inputs("segment", folders, ended, sounding, report.failed)
     return report.end()

@@ -171,7 +171,7 @@ def _check_packages(plot: str | None) -> None:
         if plot:
             import matplotlib  # noqa: F401
     except ImportError as error:
-        raise UsageError(f"training needs {error.name}: pip install 'qbe[train]'") from None
+        raise UsageError(f"training needs {error.name}: pip install '.[train]', in qbe's source") from None
 
 
 def _settings(given: dict[str, Any], steps: int | None, minutes: float | None) -> Settings:

@@ -1,4 +1,4 @@
-"""Groups of near-duplicate files: found among the neighbours that the index gives, then compared whole."""
+"""Files that are alike as wholes: found among the neighbours that the index gives, then compared."""
 
 from __future__ import annotations
 
@@ -18,14 +18,6 @@ NEIGHBOURS, MOST_NEIGHBOURS = 16, 1024
 BLOCK = 256  # segments compared with a whole file at a time
 
 Vectors = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Duplicate:
-    """A file of a group, and the score between it and the group's first."""
-
-    path: bytes
-    score: float
 
 
 def score(one: Vectors, other: Vectors, least: float) -> float:
@@ -49,7 +41,7 @@ def _directed(query: Vectors, file: Vectors, least: float) -> float:
 
 @dataclass
 class Finder:
-    """Finds the files of a library that are near-duplicates of one.
+    """Finds the files of a library that are alike to one.
 
     min_score : least score between them, over 0.5
     """
@@ -90,24 +82,3 @@ class Finder:
                 files: list[int] = self.store.places(near)[:, 0].tolist()
                 return files
             count *= 4
-
-
-def duplicate_groups(
-    store: Store, min_score: float, on_file: Callable[[int], None] = lambda _: None
-) -> Iterator[list[Duplicate]]:
-    """Groups of files that are near-duplicates of their first: the longest, or of equals the first in the library.
-
-    min_score : least score between the first and every other, over 0.5
-    on_file : called with the number of files that are through
-    """
-    finder = Finder(store, min_score)
-    taken: set[int] = set()
-    longest_first = sorted(finder.files, key=lambda file: -finder.files[file].segments)
-    for done, file in enumerate(longest_first, 1):
-        if file not in taken:
-            taken.add(file)
-            found = list(finder.duplicates(file, taken.__contains__))
-            taken.update(other for other, _ in found)
-            if found:
-                yield [Duplicate(finder.files[other].path, reached) for other, reached in [(file, 1.0), *found]]
-        on_file(done)

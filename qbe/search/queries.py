@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,7 @@ from qbe.streams.packing import is_stream
 from qbe.streams.records import Audio, Embedding, File, Vector
 from qbe.support.errors import AudioError, ModelError, UsageError, display
 
+MOST_NAMES = 3  # that a query of several sounds is called by
 SMALLEST = 1e-6  # a vector that is shorter points nowhere
 
 
@@ -52,10 +54,16 @@ def blend(likes: Sequence[Query], unlikes: Sequence[Query], weight: float) -> Qu
     length = float(np.linalg.norm(vector))
     if length < SMALLEST:
         raise UsageError(f"--like and --unlike cancel each other out at --weight {weight:g}")
-    name = b" - ".join([b" + ".join(query.path for query in likes), *(query.path for query in unlikes)])
+    name = b" - ".join([b" + ".join(_named(likes)), *_named(unlikes)])
     files = tuple(file for query in (*likes, *unlikes) for file in query.files)
     windows = Windows.of((vector / length).astype(np.float32)[None])
     return Query(name, windows, windows, files)
+
+
+def _named(queries: Sequence[Query]) -> list[bytes]:
+    """The sounds by their names without folders; of many the first, and how many more there are."""
+    names = [os.path.basename(query.path) or query.path for query in queries]
+    return names if len(names) <= MOST_NAMES else [names[0], b"%d more" % (len(names) - 1)]
 
 
 def _centre(query: Query) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ def new_figure(width: float, height: float) -> Figure:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise UsageError("--plot needs matplotlib: pip install 'qbe[train]'") from None
+        raise UsageError("--plot needs matplotlib: pip install '.[train]', in qbe's source") from None
     return Figure(figsize=(width, height), layout="constrained")
 
 

@@ -96,4 +96,7 @@ def test_without_matplotlib_it_says_how_to_install(folder: Path, tmp_path: Path)
     (tmp_path / "matplotlib" / "__init__.py").write_text("raise ImportError")
     path = f"{tmp_path}:{ENVIRONMENT.get('PYTHONPATH', '')}"
     done = sh(f"PYTHONPATH='{path}' qbe bench lib.idx --plot b.svg", folder)
-    assert (done.returncode, said(done)) == (2, ["qbe: --plot needs matplotlib: pip install 'qbe[train]'"])
+    assert (done.returncode, said(done)) == (
+        2,
+        ["qbe: --plot needs matplotlib: pip install '.[train]', in qbe's source"],
+    )

@@ -49,7 +49,7 @@ WRITERS = [
     "qbe embed < a.seg",
     "qbe search lib.idx sounds/0.wav",
     "qbe search lib.idx sounds/0.wav --as m3u",
-    "qbe dups lib.idx --min-score 0.51",
+    "qbe dups lib.idx --alike --min-score 0.51",
     "qbe info lib.idx",
     "qbe eval --labels task.tsv --baseline mfcc",
 ]

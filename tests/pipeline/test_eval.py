@@ -68,7 +68,8 @@ def test_items_of_one_group_are_no_answers(tmp_path: Path) -> None:
     write_task(tmp_path / "copies.tsv", [(f"{name}.wav", name[0], name[1]) for name in names])
     write_task(tmp_path / "noises.tsv", [(f"{name}.wav", name[1], name[0]) for name in names])
     done = sh("qbe eval --labels copies.tsv --labels noises.tsv --baseline logmel", tmp_path)
-    copies, noises, _ = rows(done)
+    assert [row[1] for row in rows(done)] == ["default", "logmel"] * 3  # a baseline is beside the model
+    copies, noises, _ = rows(done)[1::2]
     assert (copies[2], copies[5]) == ("1.0000", "1.0000")
     assert copies[6] == noises[6] == "0.7500"  # a match at rank 1 or 2 of two
     assert noises[2] == "0.7500"  # both are equally near: the first comes first
@@ -93,8 +94,10 @@ def test_several_tasks_and_systems_in_one_table(folder: Path) -> None:
     objects = [json.loads(line) for line in sh(command + " --json", folder).stdout.splitlines()]
     assert [list(one) for one in objects] == [KEYS] * 12
     assert [[f"{v:.4f}" if isinstance(v, float) else str(v) for v in one.values()] for one in objects] == lines
-    alone = rows(sh("qbe eval --labels some.tsv --labels kinds.tsv --baseline logmel", folder))
-    assert alone == lines[3::4]  # no model unless it is named
+    default = rows(sh("qbe eval --labels some.tsv --labels kinds.tsv --baseline logmel", folder))
+    assert default[1::2] == lines[3::4]
+    assert [row[2:] for row in default[::2]] == [row[2:] for row in lines[1::4]]
+    assert {row[1] for row in default[::2]} == {"default"}
 
 
 def test_paths_are_relative_to_the_root(folder: Path, tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_a_bad_sound_is_named_and_the_good_one_is_done(
         rows = "".join(f"{path}\tx\t{group}\n" for group, path in enumerate([bad, GOOD, "good 1.wav"]))
         (home / "task.tsv").write_bytes(os.fsencode("path\tlabel\tgroup\n" + rows))
         code, out, lines = outcome(capsysbinary, "eval", "--labels", "task.tsv", "--baseline", "mfcc")
-        assert out.startswith(b"task\tmfcc\t1.0000")
+        assert b"task\tmfcc\t1.0000" in out
     if message == "":
         return
     assert code == 2

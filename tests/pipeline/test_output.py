@@ -14,7 +14,7 @@ from shell import in_terminal, sh
 COMMANDS = {
     "search": "qbe search lib.idx query.wav other.wav -k 2",
     "tag": "2> /dev/null qbe tag lib.idx",
-    "dups": "qbe dups lib.idx --min-score 0.51",
+    "dups": "qbe dups lib.idx --alike --min-score 0.51",
     "info": "qbe info lib.idx",
     "eval": "qbe eval --labels task.tsv --baseline logmel",
 }
@@ -92,7 +92,7 @@ def test_where_nothing_is_found_the_query_s_name_stays_whole(folder: Path, colum
     command = f"qbe search lib.idx '{name}' --min-score 1"
     code, shown = in_terminal(command, folder, COLUMNS=str(columns), NO_COLOR="1", TERM="dumb")
     assert (code, shown.splitlines()) == (1, [name, "nothing found"])
-    code, shown = in_terminal("qbe dups lib.idx --min-score 1", folder, COLUMNS=str(columns), NO_COLOR="1", TERM="dumb")
+    code, shown = in_terminal("qbe dups lib.idx", folder, COLUMNS=str(columns), NO_COLOR="1", TERM="dumb")
     assert (code, shown.splitlines()) == (0, ["lib.idx", "nothing found"])
 
 
@@ -149,10 +149,10 @@ def test_a_label_track_of_one_sound_needs_no_word(folder: Path) -> None:
 def test_files_are_played_whole_and_groups_of_them(folder: Path) -> None:
     items = playlist(sh("qbe search lib.idx query.wav --as m3u", folder).stdout)
     assert [item.options for item in items] == [{}] * 4
-    items = playlist(sh("qbe dups lib.idx --min-score 0.51 --as m3u", folder).stdout)
+    items = playlist(sh("qbe dups lib.idx --alike --min-score 0.51 --as m3u", folder).stdout)
     assert {item.title.partition(" ")[0] for item in items} == {"1."}
-    table = comma_separated(sh("qbe dups lib.idx --min-score 0.51 --as csv", folder).stdout)
-    assert list(table[0]) == ["group", "score", "path"]
+    table = comma_separated(sh("qbe dups lib.idx --alike --min-score 0.51 --as csv", folder).stdout)
+    assert list(table[0]) == ["group", "kind", "score", "path"]
     assert [row["path"] for row in table] == [item.path for item in items]
 
 

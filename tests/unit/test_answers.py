@@ -198,6 +198,16 @@ def test_a_blend_is_the_mean_of_likes_less_the_weighted_mean_of_unlikes() -> Non
     np.testing.assert_allclose(blend([c], [], 0.7).windows.vectors, centres[2][None], atol=1e-6)
 
 
+def test_a_blend_is_called_by_few_names_without_folders() -> None:
+    sounds = [
+        query_of(random_units(1, n), known(name), name) for n, name in enumerate([b"/x/y/a.wav", b"b/b.wav", b"-"])
+    ]
+    assert blend(sounds[:2], [], 0.5).path == b"a.wav + b.wav"
+    assert blend(sounds, [sounds[0]], 0.5).path == b"a.wav + b.wav + - - a.wav"
+    assert blend(sounds[:1], sounds[1:] * 4, 0.1).path == b"a.wav - b.wav - 7 more"
+    assert blend(sounds * 2, sounds[1:2], 0.5).path == b"a.wav + 5 more - b.wav"
+
+
 def test_what_is_louder_in_a_sound_counts_more_in_a_blend() -> None:
     vectors, levels = random_units(2, 0), np.array([-10, -30], np.float32)
     quiet = 10 ** (-20 * LOUDNESS / 20)

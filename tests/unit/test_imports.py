@@ -85,7 +85,8 @@ STANDS_ON = {
     "build": {"audio", "embedding", "encoder", "stores", "streams", "support"},
     "clips": {"audio", "embedding", "library"},
     "disk": {"audio", "search", "streams", "support"},
-    "library": {"audio", "disk", "embedding", "search", "stores", "streams", "support", "tags"},
+    "copies": {"audio", "search", "streams", "support"},
+    "library": {"audio", "copies", "disk", "embedding", "search", "stores", "streams", "support", "tags"},
 }
 INDEX_STANDS_ON = {
     "file": set(),
