@@ -28,14 +28,17 @@ Update = Callable[[float, str], None]  # called with how much is done, and a not
 
 
 @contextmanager
-def progress(label: str, total: float | None, *, quiet: bool = False, verbose: bool = False) -> Iterator[Update]:
+def progress(
+    label: str, total: float | None, *, quiet: bool = False, verbose: bool = False, takes: float | None = None
+) -> Iterator[Update]:
     """A bar on stderr from the first update to the end of the block: only on a terminal that can rewrite a line.
 
     total : how much there is to do; None: unknown
     verbose : say the last note and the time in the end, terminal or not
+    takes : seconds that all of it takes, where that was decided; else what is left is told by what was done
     """
     began, last = time.monotonic(), "nothing done"
-    bars = None if quiet or not _can_show() else _bars(total)
+    bars = None if quiet or not _can_show() else _bars(total, takes)
 
     def update(done: float, note: str) -> None:
         nonlocal last
@@ -60,16 +63,31 @@ def _can_show() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _bars(total: float | None) -> Progress:
+def _bars(total: float | None, takes: float | None) -> Progress:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
     from rich.table import Column
+    from rich.text import Text
+
+    class Decided(ProgressColumn):
+        """The time left of what takes so long."""
+
+        def render(self, task: Task) -> Text:
+            return Text(clock((takes or 0.0) * max(0.0, 1 - (task.percentage / 100))), style="progress.remaining")
 
     note = Column(no_wrap=True, overflow="ellipsis", ratio=1)
     columns: list[ProgressColumn] = [
         TextColumn("{task.description}"),
         TextColumn("{task.fields[note]}", markup=False, table_column=note),
-        TimeElapsedColumn() if total is None else TimeRemainingColumn(),
+        TimeElapsedColumn() if total is None else TimeRemainingColumn() if takes is None else Decided(),
     ]
     if shutil.get_terminal_size().columns >= FOR_BARS:
         columns.insert(1, BarColumn(bar_width=16))

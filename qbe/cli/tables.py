@@ -16,15 +16,20 @@ BAR = 10  # characters
 FOR_BARS = 72  # columns of a terminal
 LEAST_TEXT = 8  # characters that a column of text may be folded to
 GAP = 2
+FILE = "file"  # the heading over names of files
 
 Shown = Mapping[str, str]
 
 
 def write_table(title: str, rows: Sequence[Shown]) -> None:
-    """Rows of the same columns. Where the terminal is too narrow for them, each is written as facts."""
+    """Rows of the same columns. Where the terminal is too narrow for them, the folder that all files are in is written
+    once, before them; where it is too narrow even so, each row is written as facts."""
     if not rows:
         _print(title, "nothing found")
         return
+    if _width(rows) > shutil.get_terminal_size().columns and (folder := _common_folder(rows)):
+        title = "\n".join([title] * bool(title) + [f"in {folder}"])
+        rows = [{**row, FILE: row[FILE].removeprefix(folder)} for row in rows]
     if _least_width(rows) > shutil.get_terminal_size().columns:
         for row in rows:
             write_facts(title, row)
@@ -43,6 +48,21 @@ def write_facts(title: str, facts: Shown) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     _print(title, _filled(table, [[name.strip(), fact] for name, fact in facts.items()]))
+
+
+def _width(rows: Sequence[Shown]) -> int:
+    """Of rows that are not folded."""
+    widths = [max(len(heading.strip()), *(len(row[heading]) for row in rows)) for heading in rows[0]]
+    return sum(widths) + GAP * (len(rows[0]) - 1)
+
+
+def _common_folder(rows: Sequence[Shown]) -> str:
+    """That in which all files of several are, with a slash; empty where there is none."""
+    if len(rows) < 2 or FILE not in rows[0]:
+        return ""
+    first, last = (edge(row[FILE] for row in rows) for edge in (min, max))  # what these share, all between share
+    same = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), 0)
+    return first[: first.rfind("/", 0, same) + 1]
 
 
 def _least_width(rows: Sequence[Shown]) -> int:

@@ -75,6 +75,28 @@ def test_people_get_a_table_that_fits(folder: Path, command: str, columns: int) 
     assert all(len(line) <= columns for line in shown.splitlines())
 
 
+def test_a_folder_that_all_are_in_is_shown_once_where_lines_are_short(folder: Path) -> None:
+    deep = "a folder/with a long name/and another one in it"
+    (folder / deep).mkdir(parents=True)
+    for k in range(3):
+        write_sound(folder / deep / f"tone {k}.wav", tone(300.0 * (k + 1), 1.5))
+    assert sh("qbe embed 'a folder' | qbe index -o deep.idx", folder).returncode == 0
+
+    def shown(command: str, columns: int) -> list[str]:
+        return in_terminal(command, folder, COLUMNS=str(columns), NO_COLOR="1", TERM="dumb")[1].splitlines()
+
+    title, inside, headings, *lines = shown("qbe search deep.idx query.wav", 80)
+    assert (title, inside) == ("query.wav", f"in {deep}/")
+    assert headings.split()[:2] == ["score", "file"]
+    assert sorted(re.findall(r"  (tone \d\.wav)  ", "\n".join(lines))) == [f"tone {k}.wav" for k in range(3)]
+    title, headings, *lines = shown("qbe search deep.idx query.wav", 120)
+    assert [line.count(f"{deep}/tone") for line in lines] == [1, 1, 1]
+    assert not any(line.startswith("in ") for line in shown("qbe search deep.idx query.wav -k 1", 80))
+    (folder / "elsewhere.wav").write_bytes((folder / deep / "tone 1.wav").read_bytes())
+    assert sh("qbe embed 'a folder' elsewhere.wav | qbe index -o both.idx", folder).returncode == 0
+    assert not any(line.startswith("in ") for line in shown("qbe search both.idx query.wav", 80))
+
+
 def test_results_on_a_terminal_have_a_bar_and_minutes(folder: Path) -> None:
     _, shown = in_terminal("qbe search lib.idx query.wav -k 1", folder)
     score, bar = re.findall(r"([\d.]+)  (█+)  ", shown)[0]

@@ -61,7 +61,7 @@ def test_a_sound_on_stdin_is_of_the_hop_and_part_that_options_say(folder: Path) 
         ("qbe embed - a.wav < a.wav", "'-' is standard input: give it alone (a file of that name: ./-)"),
         ("qbe segment a.wav - < a.wav", "'-' is standard input: give it alone (a file of that name: ./-)"),
         ("qbe embed < /dev/null", "the stream is empty"),
-        ("qbe segment < /dev/null", "standard input: empty"),
+        ("qbe segment < /dev/null", "standard input: not audio: empty"),
         ("qbe embed --new lib.idx < a.wav", "--new goes with files and folders"),
         ("qbe embed --shard 1/2 - < a.wav", "--shard goes with files and folders"),
     ],

@@ -68,6 +68,14 @@ def test_people_see_progress(folder: Path) -> None:
         assert word in shown
 
 
+def test_a_training_of_minutes_shows_the_time_left_from_the_beginning(folder: Path) -> None:
+    code, shown = in_terminal(f"{TRAIN} sounds -o left.onnx --minutes 0.05", folder, NO_COLOR="1")
+    assert code == 0
+    after = shown.partition("the first step")[2]
+    assert after.partition("\r")[0].split()[-1].startswith("0:03.0")
+    assert "-:--" not in after
+
+
 def test_the_recipe_and_all_choices_are_kept_in_the_model(folder: Path) -> None:
     (folder / "mild.toml").write_text("pitch = 0.5\nproximity = 1\nmax_semitones = 2\n")
     done = sh(
