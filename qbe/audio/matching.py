@@ -3,7 +3,9 @@
 Two sounds are one recording where one, moved by up to a second, is the other times a factor: their normalised
 cross-correlation there is near 1. Codecs and dither leave it so; other takes and other pitches do not, and less the
 longer and the brighter a sound is. A short low drum is much like itself a semitone away: what is near enough is
-therefore measured on the sound, which must be nearer to the other than to itself a semitone up or down.
+therefore measured on the sound, which must be nearer to the other than to itself a semitone up or down. Two hits of one
+drum share its low, loud ring, and differ in what is quicker: the differences of neighbouring samples, which weigh
+frequencies alike that fade with their height, are correlated too.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ MEAN = SAMPLE_RATE // 20  # samples: what is slower than 20 Hz counts little
 KEPT = 64  # short sounds that stay in memory
 
 LEAST = 0.88  # of the correlation of what both have
+LEAST_DIFFERENCES = 0.8  # of that of the differences of its samples
+EDGE = 32  # samples at the ends of a piece whose differences do not count: where a sound was cut, filters ring
 NEARLY = 0.8  # where the energy of what both have is not yet known exactly, as it moves by a part of a sample
 LEAST_PIECE = 0.3  # of that of every piece that is no more than FAINT dB under the loudest one
 FAINT = 20.0
@@ -123,18 +127,20 @@ def align(x: Audio, y: NDArray[np.floating], moved: int = 0) -> Aligned:
 
 def compared(x: Iterable[Audio], y: Iterable[Audio], lag: float) -> float:
     """The correlation of two sounds, blocks [n] each, of which the second begins `lag` samples later: of all that both
-    have. 0 where a piece of that differs, where it is little of one of them, or one goes on for long."""
+    have. 0 where a piece of that differs, or what is quick in it, where it is little of one of them, or one goes on."""
     whole = round(lag)
     first, second = _Skipping(x, max(0, whole)), _Skipping(y, max(0, -whole))
     sums, alone = _sums(first, second, lag - whole)
-    product, of_x, of_y = sums.sum(0)
+    product, of_x, of_y, of_differences, *of_each = sums.sum(0)
     rest_x, rest_y = alone.sum(0)
     if of_x <= LEAST_SHARE * (of_x + rest_x + first.skipped) or of_y <= LEAST_SHARE * (of_y + rest_y + second.skipped):
         return 0.0
-    loudest, faint = sums[:, 1:].max(0), 10 ** (-FAINT / 10)
+    if abs(of_differences) < LEAST_DIFFERENCES * np.sqrt(of_each[0] * of_each[1]):
+        return 0.0
+    loudest, faint = sums[:, 1:3].max(0), 10 ** (-FAINT / 10)
     if np.count_nonzero(alone > faint * loudest) * PIECE > OFFSET:
         return 0.0
-    heard = sums[(sums[:, 1:] > faint * loudest).any(1)]
+    heard = sums[(sums[:, 1:3] > faint * loudest).any(1)]
     of_pieces = np.sign(product) * heard[:, 0] / np.sqrt(np.maximum(heard[:, 1] * heard[:, 2], 1e-30))
     return float(abs(product) / np.sqrt(of_x * of_y)) if of_pieces.min() >= LEAST_PIECE else 0.0
 
@@ -157,14 +163,15 @@ class _Skipping:
 
 
 def _sums(x: Iterable[Audio], y: Iterable[Audio], delay: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Of every two pieces, as far as both go, their product and energies, [n, 3]; and the energies of each, where the
-    other has ended, [m, 2]. delay : of the second, a part of a sample"""
-    sums, alone, nothing = [np.zeros(3)], [np.zeros(2)], np.zeros(0, np.float32)
+    """Of every two pieces, as far as both go, their product and energies, and those of their differences, [n, 6]; and
+    the energies of each, where the other has ended, [m, 2]. delay : of the second, a part of a sample"""
+    sums, alone, nothing = [np.zeros(6)], [np.zeros(2)], np.zeros(0, np.float32)
     for one, other in zip_longest(x, y, fillvalue=nothing):
         size = min(len(one), len(other))
         if size:
             p, q = one[:size].astype(np.float64), _delayed(other[:size].astype(np.float64), delay)
-            sums.append(np.array([p @ q, p @ p, q @ q]))
+            r, s = np.diff(p[EDGE:-EDGE]), np.diff(q[EDGE:-EDGE])
+            sums.append(np.array([p @ q, p @ p, q @ q, r @ s, r @ r, s @ s]))
         p, q = one[size:].astype(np.float64), other[size:].astype(np.float64)
         alone.append(np.array([p @ p, q @ q]))
     return np.array(sums), np.array(alone)
