@@ -152,9 +152,8 @@ def train(
             session.take_up(steps, minutes)
         else:
             _begin(session, sounds, settings, lambda: Materials.read(kinds, rooms))
-        training = session.training
-        minutes = training.settings.minutes  # of the training that is taken up, if it is one
-        with progress("train", 1.0, quiet=quiet, takes=60 * minutes if minutes else None) as update:
+        training, minutes = session.training, session.training.settings.minutes
+        with progress("train", 1.0, quiet=quiet, takes=minutes and 60 * minutes) as update:
             update(training.settings.done(training.step, training.seconds), "the first step")
             for state in session.train():
                 update(state.done, _note(state))

@@ -103,8 +103,8 @@ def test_one_file_has_all_its_names_in_one_group_as_the_same(shelf: Shelf) -> No
     (shelf.folder / "link.wav").symlink_to("a.wav")
     (shelf.folder / "folder").symlink_to(".")
     os.link(shelf.folder / "a.wav", shelf.folder / "more" / "hard.wav")
-    names = ["link.wav", "./a.wav", "more/../a.wav", "more/hard.wav", "folder/a.wav", "folder/link.wav"]
-    for name in names:
+    names = ["link.wav", "more/hard.wav", "folder/a.wav", "folder/link.wav"]
+    for name in (*names, "./a.wav", "more/../a.wav"):  # a library takes the last two for the first
         shelf.add(name, "a.wav")
     assert shelf.groups(0.98) == [{"a.wav": Kind.FIRST} | dict.fromkeys(names, Kind.SAME_FILE)]
 
@@ -112,10 +112,11 @@ def test_one_file_has_all_its_names_in_one_group_as_the_same(shelf: Shelf) -> No
 def test_names_of_a_copy_are_copies_and_only_names_of_the_first_the_same_file(shelf: Shelf) -> None:
     shelf.wav("a.wav", noise(1.0))
     shelf.wav("b.wav", 0.5 * noise(1.0), "a.wav")
-    shelf.add("./b.wav", "a.wav")
-    shelf.add("./a.wav", "a.wav")
-    kinds = {"a.wav": Kind.FIRST, "./a.wav": Kind.SAME_FILE}
-    assert shelf.groups() == [kinds | dict.fromkeys(["b.wav", "./b.wav"], Kind.SAME_RECORDING)]
+    for name in "ab":
+        (shelf.folder / f"link to {name}.wav").symlink_to(f"{name}.wav")
+        shelf.add(f"link to {name}.wav", "a.wav")
+    kinds = {"a.wav": Kind.FIRST, "link to a.wav": Kind.SAME_FILE}
+    assert shelf.groups() == [kinds | dict.fromkeys(["b.wav", "link to b.wav"], Kind.SAME_RECORDING)]
 
 
 def test_the_first_is_the_longest_and_then_the_largest(shelf: Shelf) -> None:
