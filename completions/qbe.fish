@@ -72,7 +72,7 @@ complete -c qbe -n '__fish_seen_subcommand_from deform' -s 0 -l null -d 'Names i
 complete -c qbe -n '__fish_seen_subcommand_from deform' -l no-ffmpeg -d 'Decode nothing with ffmpeg.'
 complete -c qbe -n '__fish_seen_subcommand_from deform' -s q -l quiet -d 'No progress on the terminal.'
 complete -c qbe -n '__fish_seen_subcommand_from deform' -l help -d 'Show a short help.'
-complete -c qbe -n 'not __fish_seen_subcommand_from bench browse clip deform dups embed eval index info list map search segment tag train' -a dups -d 'Find groups of near-duplicate files in a library'
+complete -c qbe -n 'not __fish_seen_subcommand_from bench browse clip deform dups embed eval index info list map search segment tag train' -a dups -d 'Find groups of files in a library that are copies of each other'
 complete -c qbe -n '__fish_seen_subcommand_from dups' -a '(__qbe_files idx)'
 complete -c qbe -n '__fish_seen_subcommand_from dups' -l alike -d 'Files too that are no copies, but alike.'
 complete -c qbe -n '__fish_seen_subcommand_from dups' -l min-score -x -d 'With --alike: how much.'
