@@ -85,7 +85,7 @@ def post(opened: Opened, address: str, body: bytes, *, is_shared: bool) -> Reply
         if is_shared:
             raise Refused(HTTPStatus.FORBIDDEN, "folders are opened for this machine alone, without --host")
         for number in _numbers(body)[:1]:
-            show_in_folder(view.path(number))
+            show_in_folder(view.located(number))
         return as_json({})
     if len(what) == 2 and what[0] == "export" and what[1] in EXPORTS:
         make, kind, name = EXPORTS[what[1]]
