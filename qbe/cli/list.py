@@ -44,7 +44,7 @@ def list_(
     from qbe.stores import open_store
 
     store = open_store(library)
-    only = Filter(inside=tuple(globs_of([os.fsencode(glob) for glob in globs or []], store)))
+    only = Filter(inside=tuple(globs_of([os.fsencode(glob) for glob in globs or []], store, "")))
     found = (entry for entry in store.files() if only.admits(entry))
     first = next(found, None)
     entries = iter([]) if first is None else _with(first, found)

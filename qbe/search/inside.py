@@ -18,8 +18,10 @@ CLASSES = 64  # of pairs of letters
 SIGNS = dict.fromkeys(map(ord, "*?[]"))
 
 
-def globs_of(words: Sequence[bytes], store: Store) -> list[bytes]:
+def globs_of(words: Sequence[bytes], store: Store, option: str = "--in ") -> list[bytes]:
     """The globs that words stand for: of one that is the name of a file or folder of the library, signs are letters.
+
+    option : where they were given, for messages
 
     UsageError, with the nearest names, for a word that no file of the library matches or lies in.
     """
@@ -28,10 +30,10 @@ def globs_of(words: Sequence[bytes], store: Store) -> list[bytes]:
     files = [entry.path for entry in store.files()]
     names = {spelt(path): path for path in files}
     names |= {folder: folder.encode(errors="surrogateescape") for folder in _folders(names)}
-    return [_meant(word, files, names, store) for word in words]
+    return [_meant(word, files, names, store, option) for word in words]
 
 
-def _meant(word: bytes, files: list[bytes], names: dict[str, bytes], store: Store) -> bytes:
+def _meant(word: bytes, files: list[bytes], names: dict[str, bytes], store: Store, option: str) -> bytes:
     for form in _forms(word, store.about.folder):
         if spelt(form).rstrip("/") in names:
             return glob.escape(form)
@@ -39,7 +41,7 @@ def _meant(word: bytes, files: list[bytes], names: dict[str, bytes], store: Stor
             return form
     near = ", ".join(map(display, nearest(spelt(word), names)))
     hint = f"; near it: {near}" if near else ""
-    raise UsageError(f"--in {display(word)}: no file of {store.name} matches it or lies in a folder that does{hint}")
+    raise UsageError(f"{option}{display(word)}: no file of {store.name} matches it or lies in a folder that does{hint}")
 
 
 def _forms(word: bytes, folder: bytes | None) -> Iterator[bytes]:

@@ -22,7 +22,9 @@ Store = Any
 
 def library(paths: list[bytes]) -> Store:
     """What is asked of a store here: its name, and its files."""
-    return SimpleNamespace(name="lib.idx", files=lambda: [SimpleNamespace(path=path) for path in paths])
+    return SimpleNamespace(
+        name="lib.idx", about=SimpleNamespace(folder=None), files=lambda: [SimpleNamespace(path=path) for path in paths]
+    )
 
 
 def found(word: bytes, paths: list[bytes] = PATHS) -> list[bytes]:
