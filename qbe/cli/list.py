@@ -37,7 +37,7 @@ def list_(
 ) -> int:
     """List the files of a library.
 
-    With segments, seconds, the level of the loudest segment, and the model. Exit code: 0 some, 1 none, 2 error.
+    With segments, seconds, level of the loudest, model, tags that are kept. Exit code: 0 some, 1 none, 2 error.
     """
     from qbe.search.inside import globs_of
     from qbe.search.store import Filter
@@ -59,12 +59,16 @@ def _with(first: FileEntry, rest: Iterator[FileEntry]) -> Iterator[FileEntry]:
 
 def _rows(store: Store, entries: Iterator[FileEntry], missing: bool) -> Iterator[Row]:
     from qbe.disk import is_gone
+    from qbe.tags.kept import borne_words, kept_tags
 
     about = store.about
+    words = borne_words(kept_tags(store.name, travels=about.travels))
     while some := list(islice(entries, AT_ONCE)):
         for entry, level in zip(some, _levels(store, some), strict=True):
             length: dict[str, Cell] = {"segments": entry.segments, "seconds": entry.end / about.sample_rate}
             row: dict[str, Cell] = {"path": entry.path, **length, "level": level, "model": about.name}
+            if words:
+                row["tags"] = ", ".join(words.get(entry.path, ()))
             yield {**row, "missing": is_gone(about.located(entry.path))} if missing else row
 
 
@@ -85,4 +89,5 @@ def _shown(row: Mapping[str, Any]) -> Shown:
 
     level = "" if isnan(row["level"]) else f"{row['level']:.0f} dB"
     segments = {" segments": str(row["segments"]), " length": clock(row["seconds"]), " level": level}
-    return {"file": file(row), **segments, "model": row["model"]}
+    tags = {"tags": row["tags"]} if "tags" in row else {}
+    return {"file": file(row), **segments, "model": row["model"], **tags}

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import DATA, noise, write_sound
-from shell import rows, said, sh
+from shell import in_terminal, rows, said, sh
 
 SCRIPT = "qbe embed -q sounds | qbe index -q -o lib.idx"
 
@@ -236,3 +236,12 @@ def test_what_the_user_alone_has_said_does_not_stand_in_for_all_that_is_known(ho
     beside = sh("qbe search lib.idx --text water; rm lib.idx.tags.tsv", home)
     assert len(rows(beside)) > 3
     assert rows(beside) == rows(sh("qbe search lib.idx --text water", home))
+
+
+def test_a_list_shows_the_tags_that_are_kept(home: Path) -> None:
+    (home / "lib.idx.tags.tsv").write_text("sounds/glass/break-2.ogg\tbottle\nsounds/glass/break-2.ogg\tloud\n")
+    found = [json.loads(line) for line in sh("qbe list lib.idx --json", home).stdout.splitlines()]
+    assert {row["path"]: row["tags"] for row in found if row["tags"]} == {"sounds/glass/break-2.ogg": "bottle, loud"}
+    assert "bottle, loud" in in_terminal("qbe list lib.idx '*/break-2.ogg'", home, COLUMNS="140")[1]
+    (home / "lib.idx.tags.tsv").unlink()
+    assert "tags" not in json.loads(sh("qbe list lib.idx --json", home).stdout.splitlines()[0])
