@@ -11,8 +11,8 @@ import logging
 import re
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import grpc
@@ -35,6 +35,14 @@ SERVICE = "milvus.proto.milvus.MilvusService"
 FRESH, NEAR = "Strong", "Bounded"  # all that has been written is seen; or all but the last seconds
 
 Row = dict[str, Any]
+
+
+class LoadingError(LibraryError):
+    """It cannot answer as long as it has not loaded what it is asked for."""
+
+
+class SilentError(LoadingError):
+    """It does not answer: it is down, or loading."""
 
 
 def _deadlines() -> str:
@@ -68,7 +76,10 @@ class Server:
         try:
             yield
         except (MilvusException, grpc.RpcError) as error:
-            raise LibraryError(self._told(error)) from None
+            told = self._told(error)
+            if isinstance(error, grpc.RpcError) and error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise SilentError(told) from None
+            raise (LoadingError if NOT_LOADED.search(told) else LibraryError)(told) from None
 
     def _told(self, error: Exception) -> str:
         name, host = self.address.name, self.address.host
@@ -190,21 +201,26 @@ class Server:
             f"{self.address.name}: the server has not loaded all of it within {seconds:.0f} s: try again"
         )
 
-    def is_loaded(self, name: str) -> bool:
-        """Whether it says that it has a collection in memory; if not, it begins to."""
+    def wait_until(self, holds: Callable[[], bool], seconds: float = LOADING) -> None:
+        """Wait until something holds that cannot be told as long as the server is loading. LibraryError as `waits`."""
+        for _ in self.waits(seconds):
+            with suppress(LoadingError):
+                if holds():
+                    return
+
+    def has_loaded(self, names: Iterable[str]) -> bool:
+        """Whether it says that it has collections in memory; those that it has not, it begins to load."""
+        return len([name for name in names if not self._is_loaded(name)]) == 0
+
+    def _is_loaded(self, name: str) -> bool:
         try:
-            state = self._client.get_load_state(name, retry_times=0)["state"].name
-            if state == "NotLoad":
-                self._client.load_collection(name, _async=True, retry_times=0)
-            if state == "Loaded":
-                self._client.query(name, "", ["count(*)"], consistency_level=FRESH, retry_times=0)
-                return True
-        except MilvusException as error:
-            if not NOT_LOADED.search(str(error.message)):
-                raise LibraryError(self._told(error)) from None
-        except grpc.RpcError as error:
-            raise LibraryError(self._told(error)) from None
-        return False
+            with self._errors():
+                state = self._client.get_load_state(name, retry_times=0)["state"].name
+                if state == "NotLoad":
+                    self._client.load_collection(name, _async=True, retry_times=0)
+                return bool(state == "Loaded")
+        except SilentError as error:  # this it would answer while it is loading, too
+            raise LibraryError(str(error)) from None
 
     def count(self, name: str, filter: str = "", *, fresh: bool = True) -> int:
         """Of rows. fresh : also those of the last seconds"""

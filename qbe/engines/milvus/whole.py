@@ -15,12 +15,16 @@ NUMBERS = 4096  # in one filter
 
 def open_files(server: Server, catalog: Catalog) -> Files:
     """A library's files, once all of it is in memory. LibraryError where that takes too long, or some of it is gone."""
-    for _ in server.waits():
-        if all(server.is_loaded(one) for one in (catalog.table, catalog.segments)):
-            table = Files(server, catalog.table, catalog.next)
-            if has_all(table, catalog):
-                return table
-    raise LibraryError(f"{server.address.name}: the server has not all of it")
+    opened: list[Files] = []
+
+    def is_whole() -> bool:
+        if not server.has_loaded((catalog.table, catalog.segments)):
+            return False
+        opened[:] = [Files(server, catalog.table, catalog.next)]
+        return has_all(opened[0], catalog)
+
+    server.wait_until(is_whole)
+    return opened[0]
 
 
 def wait_for_all(table: Files, catalog: Catalog) -> None:

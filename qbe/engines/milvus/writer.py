@@ -154,9 +154,7 @@ class MilvusWriter:
         for name, field in ((segments, rows.VECTOR), (table, "unused")):
             self.server.flush(name)
             self.server.wait_for_index(name, field)
-        for _ in self.server.waits(WORKING):
-            if all(map(self.server.is_loaded, names)):
-                break
+        self.server.wait_until(lambda: self.server.has_loaded(names), WORKING)
         self._count(segments, "", intake.count)
         self._count(table, "", len(entries))
         kept = Rows(self.server, segments, dimension)
