@@ -170,30 +170,35 @@ def _changes(paths: list[bytes], name: str, encoder: Encoder, retry: bool, quiet
     from qbe.disk import Changes, changes, held_by_stream
     from qbe.search.queries import check_model
     from qbe.search.store import About
-    from qbe.stores import open_store
+    from qbe.stores import open_store, state_of
     from qbe.streams.framing import StreamReader
     from qbe.streams.packing import is_stream
     from qbe.support.names import where_begun
 
-    if not os.path.exists(name):
+    if state_of(name) is None:
         say(f"{name}: not there yet: all sounds are new")
         return Changes(paths, new=len(paths))
-    with open(name, "rb") as file:
-        if is_stream(file.read(1)):
-            file.seek(0)
+    if os.path.isfile(name) and is_stream(_first_byte(name)):
+        with open(name, "rb") as file:
             reader = StreamReader(file, "embeddings")
             header = reader.header
             about = About(header.model or "", header.name or "", header.sample_rate, header.dimension or 0, 0)
             check_model(about, name, encoder.name, encoder.sha256)
             entries = held_by_stream(reader)
-            found = changes(paths, entries, where_begun(header.folder), retry=retry, can_move=False)
-        else:
-            store = open_store(name)
-            check_model(store.about, name, encoder.name, encoder.sha256)
-            found = changes(paths, store.files(), store.about.folder, retry=retry)
+        found = changes(paths, entries, where_begun(header.folder), retry=retry, can_move=False)
+    else:
+        store = open_store(name)
+        name = store.name
+        check_model(store.about, name, encoder.name, encoder.sha256)
+        found = changes(paths, store.files(), store.about.folder, retry=retry)
     if not quiet:
         say(f"{name}: {found}")
     return found
+
+
+def _first_byte(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(1)
 
 
 def _write(
