@@ -62,8 +62,8 @@ _qbe() {
                 *) ;;
             esac ;;
         deform)
-            options='--pitch --stretch --noise --mix --gain --eq --near --random --seed -o --output --start --duration --limit --files-from -0 --null --no-ffmpeg -q --quiet --help'
-            valued=' --pitch --stretch --noise --mix --gain --eq --near --seed -o --output --start --duration --files-from '
+            options='--pitch --stretch --noise --mix --gain --eq --near --random --seed -o --output --start --duration --bits --limit --files-from -0 --null --no-ffmpeg -q --quiet --help'
+            valued=' --pitch --stretch --noise --mix --gain --eq --near --seed -o --output --start --duration --bits --files-from '
             arguments='audio'
             case $before in
                 --pitch) kind='none' ;;
@@ -77,6 +77,7 @@ _qbe() {
                 -o|--output) kind='any' ;;
                 --start) kind='none' ;;
                 --duration) kind='none' ;;
+                --bits) kind='choice:16 24 32' ;;
                 --files-from) kind='any' ;;
                 *) ;;
             esac ;;

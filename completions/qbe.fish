@@ -66,6 +66,7 @@ complete -c qbe -n '__fish_seen_subcommand_from deform' -l seed -x -d 'Of everyt
 complete -c qbe -n '__fish_seen_subcommand_from deform' -s o -l output -x -a '(__qbe_files any)' -d 'Write there, not to stdout.'
 complete -c qbe -n '__fish_seen_subcommand_from deform' -l start -x -d 'Where the part to take begins: 90.5, 1:30.5.'
 complete -c qbe -n '__fish_seen_subcommand_from deform' -l duration -x -d 'How long it is.'
+complete -c qbe -n '__fish_seen_subcommand_from deform' -l bits -x -a '16 24 32' -d 'Of samples; 32: floats.'
 complete -c qbe -n '__fish_seen_subcommand_from deform' -l limit -d 'Cut peaks over full scale.'
 complete -c qbe -n '__fish_seen_subcommand_from deform' -l files-from -x -a '(__qbe_files any)' -d 'Names of sounds, one a line; '\''-'\'': stdin.'
 complete -c qbe -n '__fish_seen_subcommand_from deform' -s 0 -l null -d 'Names in --files-from end in NUL, not newline.'

@@ -15,21 +15,23 @@ from qbe.audio.chain import Step, Tell, describe, drawn
 from qbe.audio.deformation import apply
 from qbe.audio.playing import Key, play
 from qbe.audio.sound import Sound, open_sound
-from qbe.audio.writing import limited, write_file, write_wav
+from qbe.audio.writing import WIDTHS, limited, sample_format, write_file, write_wav
 from qbe.streams.records import Audio, Deformation
 from qbe.support.errors import AudioError, OnError, UsageError, display
 from qbe.support.names import same_file
 
 Source = bytes | BinaryIO
+FLOATS = 32  # bits
 
 
 @dataclass(frozen=True)
 class Deformed:
-    """A sound with what is done to it, still to be computed."""
+    """A sound with what is done to it, still to be computed. subtype : its sample format, as libsndfile calls it"""
 
     path: bytes
     sound: Sound
     deformations: list[Deformation]
+    subtype: str
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Audition:
 
     start, duration : the part of each that is taken, seconds; None: to its end
     limit : cut peaks over full scale
+    bits : of the samples that are written, 32 for floats; None: as each sound has them
     report, warn : told of every sound that fails, and of peaks over full scale
     tell : told what is done to each sound, or None
     """
@@ -47,6 +50,7 @@ class Audition:
     start: float
     duration: float | None
     limit: bool
+    bits: int | None
     report: OnError
     warn: Callable[[str], None]
     tell: Tell | None
@@ -64,14 +68,18 @@ class Audition:
             deformations = drawn(self.steps, rng, sound.frames / sound.sample_rate)
             if self.tell:
                 self.tell(path, deformations)
-            yield Deformed(path, apply(sound, deformations, studio), deformations)
+            yield Deformed(path, apply(sound, deformations, studio), deformations, self._subtype(source))
+
+    def _subtype(self, source: Source) -> str:
+        return sample_format(source) if self.bits is None else "FLOAT" if self.bits == FLOATS else f"PCM_{self.bits}"
 
     def _blocks(self, item: Deformed) -> Iterator[Audio]:
         def loud(peak: float) -> None:
-            self.warn(
-                f"{display(item.path)}: peaks reach {20 * math.log10(peak):+.1f} dB over full scale; "
-                "--limit cuts them, --gain avoids them"
-            )
+            what = f"{display(item.path)}: peaks reach {20 * math.log10(peak):+.1f} dB over full scale"
+            if item.subtype in WIDTHS:
+                self.warn(f"{what} and are cut; --gain avoids them, --bits 32 holds them")
+            else:
+                self.warn(f"{what}; --limit cuts them, --gain avoids them")
 
         return limited(item.sound, loud, limit=self.limit)
 
@@ -85,7 +93,7 @@ class Audition:
         if len(sources) > 1:
             raise UsageError(f"{len(sources)} sounds do not go into one pipe: name a folder for them (-o FOLDER)")
         for item in self._deformed(sources):
-            write_wav(out, item.sound, self._blocks(item))
+            write_wav(out, item.sound, self._blocks(item), item.subtype)
 
     def write(self, sources: list[Source], output: str, on_turn: Callable[[int, float], None]) -> None:
         """Write to a file, or into a folder (one that is there, or a name that ends in a slash) under telling names.
@@ -112,7 +120,7 @@ class Audition:
             is_there = os.path.exists(path)
             if is_there and any(isinstance(source, bytes) and same_file(source, path) for source in sources):
                 raise UsageError(f"{display(path)}: is an input: choose another name")
-            write_file(path, item.sound, self._blocks(item))
+            write_file(path, item.sound, self._blocks(item), item.subtype, only=self.bits is not None)
             taken.add(path)
             seconds += item.sound.frames / item.sound.sample_rate
         turn(len(sources))

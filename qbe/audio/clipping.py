@@ -6,25 +6,15 @@ import os
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import numpy as np
-import soundfile
-from numpy.typing import NDArray
-
 from qbe.audio.sound import Sound, open_sound
-from qbe.audio.writing import encode
-from qbe.streams.records import LONGEST, Audio
+from qbe.audio.writing import encode, sample_format
+from qbe.streams.records import LONGEST
 from qbe.support.errors import AudioError, UsageError, display
 
 SHORTFALL = 0.5  # seconds that a place may reach over the end: lengths of compressed files are a little off
 LONGEST_STEM = 150  # bytes of a source's name in that of a clip: a name has 255 at most
 LARGEST_WAV = 1 << 32  # bytes
 UNSAFE = frozenset('/\\:*?"<>|')  # in names, on one system or another
-
-# How samples are kept that lose nothing, as they were; all else as the floats that its decoder gives.
-SUBTYPES = {
-    "PCM_S8": "PCM_U8", "PCM_U8": "PCM_U8", "PCM_16": "PCM_16", "PCM_24": "PCM_24", "PCM_32": "PCM_32",
-    "ALAC_16": "PCM_16", "ALAC_20": "PCM_24", "ALAC_24": "PCM_24", "ALAC_32": "PCM_32", "DOUBLE": "DOUBLE",
-}  # fmt: skip
 
 
 class Place(NamedTuple):
@@ -94,22 +84,7 @@ def padded(place: Place, pad: float) -> Sound:
     return sound
 
 
-def sample_format(path: bytes) -> str:
-    """That of a WAV file which holds what a sound file does, as libsndfile calls it."""
-    try:
-        return SUBTYPES.get(soundfile.info(path).subtype, "FLOAT")
-    except soundfile.SoundFileError:  # read by another decoder
-        return "FLOAT"
-
-
 def write_clip(path: bytes, sound: Sound, subtype: str) -> None:
     """A WAV file, of integers to the last bit as long as they have 24 at most. Raises as `qbe.audio.writing.encode`."""
     form = "WAV" if sound.frames * sound.channels * 8 < LARGEST_WAV else "RF64"
-    blocks = map(integers, sound.blocks()) if subtype.startswith("PCM") else sound.blocks()
-    encode(path, sound, blocks, form, subtype)
-
-
-def integers(samples: Audio) -> NDArray[np.int32]:
-    """Of full scale, 2^31. libsndfile scales floats by another number when it writes than when it reads."""
-    scaled = np.rint(samples.astype(np.float64) * 2.0**31)
-    return np.clip(scaled, -(2.0**31), 2.0**31 - 1).astype(np.int32)
+    encode(path, sound, sound.blocks(), form, subtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,6 +20,9 @@ from qbe.support.errors import UsageError
 if TYPE_CHECKING:
     from qbe.audio.chain import Step, Tell
     from qbe.streams.records import Deformation
+
+
+Bits = StrEnum("Bits", ["16", "24", "32"])
 
 
 class InOrder(Command):
@@ -61,6 +65,7 @@ def deform(
     ] = None,
     start: Start = 0.0,
     duration: Duration = None,
+    bits: Annotated[Bits | None, typer.Option(help="Of samples; 32: floats.  [default: as the sound has them]")] = None,
     limit: Annotated[bool, typer.Option("--limit", help="Cut peaks over full scale.")] = False,
     files_from: FilesFrom = None,
     null: NullNames = False,
@@ -86,7 +91,8 @@ def deform(
                 raise UsageError("--start and --duration pick a part of a sound; standard input holds a stream")
             return _stream(source, steps, seed, tell)
         paths = [io.BytesIO(whole_stdin())]
-    audition = Audition(steps, seed, start, duration, limit=limit, report=report, warn=say, tell=tell)
+    wanted = None if bits is None else int(bits.value)
+    audition = Audition(steps, seed, start, duration, limit=limit, bits=wanted, report=report, warn=say, tell=tell)
     if output is not None:
         began = time.monotonic()
         with progress("deform", len(paths), quiet=quiet) as update:

@@ -119,7 +119,7 @@ def test_a_stream_keeps_its_records(tmp_path: Path) -> None:
 
 
 def test_peaks_over_full_scale_are_said_once_and_limited_on_demand(folder: Path) -> None:
-    done = sh("qbe deform --gain 20 b.wav | cat", folder)
+    done = sh("qbe deform --gain 20 --bits 32 b.wav | cat", folder)
     assert np.abs(wav(done.stdout)[0]).max() == pytest.approx(5, rel=0.01)
     (line,) = said(done)
     assert "+14.0 dB over full scale" in line
@@ -216,3 +216,45 @@ def test_a_file_that_does_not_go_on_the_disk_is_said_in_one_line(folder: Path, e
     assert (done.returncode, len(said(done))) == (2, 1)
     assert f"long.{ending}: File too large" in said(done)[0]
     assert sorted(path.name for path in folder.iterdir()) == ["a.flac", "b.wav"]
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("frames", [4001, 4002])
+def test_samples_stay_as_the_sound_has_them(tmp_path: Path, subtype: str, frames: int) -> None:
+    """Nothing is done to them, so that they are the same to the last bit; in a file, and down a pipe."""
+    audio = noise(1.0)[:frames]
+    write_sound(tmp_path / "a.wav", audio, subtype=subtype)
+    done = sh(
+        "qbe deform --gain 0 a.wav > b.wav; qbe deform --gain 0 < a.wav > c.wav; qbe deform --gain 0 a.wav -o d.wav",
+        tmp_path,
+    )
+    assert (done.returncode, said(done)) == (0, [])
+    expected = soundfile.read(tmp_path / "a.wav", dtype="float32")[0]
+    for name in ("b.wav", "c.wav", "d.wav"):
+        assert soundfile.info(tmp_path / name).subtype == subtype
+        np.testing.assert_array_equal(soundfile.read(tmp_path / name, dtype="float32")[0], expected)
+
+
+def test_bits_are_as_they_were_asked_for(tmp_path: Path) -> None:
+    write_sound(tmp_path / "a.wav", noise(0.5))
+    write_sound(tmp_path / "b.ogg", noise(0.5))
+    for bits, subtype in ((16, "PCM_16"), (24, "PCM_24"), (32, "FLOAT")):
+        sh(
+            f"qbe deform --pitch 1 --bits {bits} b.ogg -o b.wav; qbe deform --pitch 1 --bits {bits} a.wav > c.wav",
+            tmp_path,
+        )
+        assert {soundfile.info(tmp_path / name).subtype for name in ("b.wav", "c.wav")} == {subtype}
+    sh("qbe deform --gain -6 b.ogg -o d.wav; qbe deform --gain -6 a.wav -o e.flac", tmp_path)
+    assert [soundfile.info(tmp_path / name).subtype for name in ("d.wav", "e.flac")] == ["FLOAT", "PCM_16"]
+    done = sh("qbe deform --gain -6 --bits 32 a.wav -o f.flac", tmp_path)
+    assert (done.returncode, said(done)) == (2, ["qbe: f.flac: FLAC cannot hold samples of FLOAT: leave out --bits"])
+
+
+def test_integers_are_rounded_and_peaks_are_cut(tmp_path: Path) -> None:
+    write_sound(tmp_path / "a.wav", noise(1.0, amplitude=0.3))
+    exact = soundfile.read(tmp_path / "a.wav", dtype="float64")[0] * 10 ** (3 / 20)
+    done = sh("qbe deform --gain 3 a.wav -o b.wav", tmp_path)
+    (line,) = said(done)
+    assert "over full scale and are cut; --gain avoids them, --bits 32 holds them" in line
+    found = soundfile.read(tmp_path / "b.wav", dtype="float64")[0]
+    assert np.abs(found - np.clip(exact, -1, 1 - 2**-15)).max() <= 0.5001 / 2**15
