@@ -41,15 +41,13 @@ FORMATS = {"aif": "AIFF", "oga": "OGG", "opus": "OGG", "wave": "WAV", "snd": "AU
 
 
 def sample_format(source: bytes | BinaryIO) -> str:
-    """That of a WAV file which holds what a sound file does, as libsndfile calls it. A file is left where it was."""
-    at = 0 if isinstance(source, bytes) else source.tell()
+    """That of a WAV file which holds what a sound file does, as libsndfile calls it."""
+    if not isinstance(source, bytes):
+        source.seek(0)
     try:
         return KEPT.get(soundfile.info(source).subtype, "FLOAT")
     except soundfile.SoundFileError:  # read by another decoder
         return "FLOAT"
-    finally:
-        if not isinstance(source, bytes):
-            source.seek(at)
 
 
 def integers(samples: Audio, bits: int) -> NDArray[np.int32]:
