@@ -281,10 +281,8 @@ def _heed(state: Progress, log: Any) -> None:
 
 def _note(state: Progress) -> str:
     recall = "" if state.recall is None else f"recall@1 {state.recall:.2f}, "
-    return (
-        f"step {state.step}, loss {state.loss:.3f}, active {state.active:.0%}, {recall}"
-        f"{state.views_per_second:.0f} segments/s"
-    )
+    learned = f"step {state.step}, loss {state.loss:.3f}, active {state.active:.0%}"
+    return f"{learned}, {recall}{state.views_per_second:.0f} segments/s"
 
 
 def _tell_summary(summary: Summary, output: str, tell: Callable[[str], None]) -> None:
