@@ -17,7 +17,7 @@ from qbe.search.store import About, FileEntry, Store
 from qbe.streams.records import File
 from qbe.support.errors import AudioError, OnError, raise_error
 
-CANDIDATES = 0.85  # the score of files whose samples are compared: copies reach it, whatever was done to them
+CANDIDATES = 0.8  # the score of files whose samples are compared: copies reach it, whatever was done to them
 
 
 class Kind(StrEnum):
