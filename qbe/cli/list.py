@@ -67,9 +67,9 @@ def _rows(store: Store, entries: Iterator[FileEntry], missing: bool) -> Iterator
         for entry, level in zip(some, _levels(store, some), strict=True):
             length: dict[str, Cell] = {"segments": entry.segments, "seconds": entry.end / about.sample_rate}
             row: dict[str, Cell] = {"path": entry.path, **length, "level": level, "model": about.name}
-            if words:
-                row["tags"] = ", ".join(words.get(entry.path, ()))
-            yield {**row, "missing": is_gone(about.located(entry.path))} if missing else row
+            if missing:
+                row["missing"] = is_gone(about.located(entry.path))
+            yield {**row, "tags": ", ".join(words.get(entry.path, ()))} if words else row
 
 
 def _levels(store: Store, entries: list[FileEntry]) -> list[float]:
