@@ -75,8 +75,8 @@ class ResumedStream:
                 first = next(records, None)
             except StreamError:
                 first = None
-            if first is None and not any(piece.strip(b"\0") for piece in _pieces(self.part)):
-                return 0  # empty, or zeros: lost with the power
+            if first is None and self._is_cut_header():
+                return 0
             if first != self.header:
                 raise StreamError(
                     f"{self.part}: begun with another model, in another folder or with other options: finish it so, "
@@ -92,6 +92,11 @@ class ResumedStream:
             except StreamError:  # the file that was under way
                 pass
             return begin
+
+    def _is_cut_header(self) -> bool:
+        """Whether there is no more than the beginning of a header, and zeros: the rest was lost with the power."""
+        beginning, *rest = [piece.rstrip(b"\0") for piece in _pieces(self.part)] or [b""]
+        return not any(rest) and pack(self.header).startswith(beginning)
 
     def left(self, paths: Iterable[bytes], is_same: Callable[[File], bool]) -> list[bytes]:
         """The files that are still to be read: those that are not here, or could not be read, or have changed since."""

@@ -85,6 +85,14 @@ def test_a_part_that_holds_nothing_is_begun_anew(folder: Path, content: bytes) -
     assert sh("qbe embed -o out.emb sounds && qbe embed sounds | cmp - out.emb", folder).returncode == 0
 
 
+def test_a_header_that_is_cut_is_begun_anew(folder: Path) -> None:
+    begun(folder)
+    header = (folder / "out.emb.part").read_bytes()[:100]
+    for part in (header, header + bytes(50)):
+        (folder / "out.emb.part").write_bytes(part)
+        assert sh("qbe embed -q -o out.emb sounds", folder).returncode == 0
+
+
 def test_another_program_s_file_is_left_alone(folder: Path) -> None:
     (folder / "out.emb.part").write_text("my notes")
     assert sh("qbe embed -o out.emb sounds", folder).returncode == 2
