@@ -24,7 +24,7 @@ test: $(VENV)/test/installed
 # The tests of libraries on a server, with a real one that is started here, and killed.
 test-engines: $(VENV)/test/installed $(VENV)/engines/installed
 	QBE_MILVUS_SERVER="$(CURDIR)/$(VENV)/engines/bin/milvus-server" PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 \
-		$(BIN)/pytest tests/engines tests/unit/test_store.py -k 'engines or (milvus and not 1500)'
+		$(BIN)/pytest tests/engines tests/unit/test_store.py -k 'engines or milvus'
 
 # Write what in the manual and the completions comes from the command-line parser.
 docs: $(VENV)/test/installed
