@@ -93,10 +93,10 @@ def test_duplicates_that_are_gone_are_marked(folder: Path) -> None:
     shutil.copy(folder / "disk/game/boom.wav", folder / "disk/game/again.wav")
     sh("qbe embed -q --new lib.idx disk | qbe index --append -o lib.idx", folder)
     (folder / "disk" / "game" / "boom.wav").unlink()
-    found = {row["path"]: row["missing"] for row in listed("qbe dups lib.idx --json", folder)}
+    found = {row["path"]: row["missing"] for row in listed("qbe dups lib.idx --alike --json", folder)}
     assert found["disk/game/boom.wav"] is True
     assert found["disk/game/again.wav"] is False
-    assert "boom.wav (gone)" in in_terminal("qbe dups lib.idx", folder)[1]
+    assert "boom.wav (gone)" in in_terminal("qbe dups lib.idx --alike", folder)[1]
 
 
 def test_what_is_gone_is_taken_out(folder: Path) -> None:
