@@ -5,6 +5,9 @@ BIN := $(VENV)/test/bin
 
 PREFIX ?= /usr/local
 
+# The tests start thousands of commands, each in half of the time where Python keeps what it has compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-engines docs install clean
 
 # Install qbe without torch, index the sounds in tests/data/library, and look for one that is not among them.
