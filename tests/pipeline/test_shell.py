@@ -275,7 +275,7 @@ def test_info_and_check(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ("qbe segment", "name files or folders"),
+        ("qbe segment", "standard input: not audio: empty"),
         ("qbe embed < /dev/null", "the stream is empty"),
         ("qbe index < /dev/null", "name the library to write"),
         ("qbe index -o x.idx --model m.onnx < /dev/null", "--model goes with --paths"),
