@@ -52,7 +52,7 @@ def write_facts(title: str, facts: Shown) -> None:
 
 def _width(rows: Sequence[Shown]) -> int:
     """Of rows that are not folded."""
-    widths = [max(len(heading.strip()), *(len(row[heading]) for row in rows)) for heading in rows[0]]
+    widths = [max(len(heading.strip()), *(len(row.get(heading, "")) for row in rows)) for heading in rows[0]]
     return sum(widths) + GAP * (len(rows[0]) - 1)
 
 

@@ -63,7 +63,7 @@ def test_json_and_a_picture(folder: Path, tmp_path: Path) -> None:
 
 def test_people_get_a_table(folder: Path) -> None:
     code, shown = in_terminal("qbe bench lib.idx --queries 5", folder)
-    assert code == 0
+    assert code == 0, shown
     assert "recall" in shown and "exact" in shown
     assert "\t" not in shown
 

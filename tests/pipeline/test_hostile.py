@@ -151,7 +151,7 @@ def read_by(
     with open("stream") as stream:
         monkeypatch.setattr("sys.stdin", stream)
         code, out, lines = outcome(capture, *arguments)
-    assert b"\xa3end" not in out  # no stream is completed
+    assert b"\xa3end" not in out or b"embedding\xa4path" not in out  # no stream with something in it is completed
     return code, lines
 
 

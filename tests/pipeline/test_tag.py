@@ -13,7 +13,7 @@ import pytest
 from conftest import DATA, noise, write_sound
 from shell import in_terminal, rows, said, sh
 
-SCRIPT = "qbe embed -q sounds | qbe index -q -o lib.idx"
+SCRIPT = "qbe embed -q sounds | tee all.emb | qbe index -q -o lib.idx"
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(made: Path, tmp_path: Path) -> Path:
-    shutil.copytree(made, tmp_path / "home")
+    shutil.copytree(made / "sounds", tmp_path / "home" / "sounds")
+    shutil.copy(made / "all.emb", tmp_path)
+    assert sh("qbe index -o lib.idx < ../all.emb", tmp_path / "home").returncode == 0
     return tmp_path / "home"
 
 
@@ -107,6 +109,7 @@ def test_kept_tags_are_found_by_text_and_edited_by_hand(home: Path) -> None:
 
 
 def test_files_that_came_since_get_tags_and_the_others_keep_theirs(home: Path) -> None:
+    assert sh(SCRIPT, home).returncode == 0  # here: else its names would lead to where the sounds were copied from
     assert sh("qbe tag lib.idx --write", home).returncode == 0
     kept = home / "lib.idx.tags.tsv"
     before = [line.replace("\t1.0000\t", "\t0.1234\t") for line in kept.read_text().splitlines()]  # to be known again
@@ -144,7 +147,7 @@ def test_text_says_how_many_bear_a_word_and_what_is_known_instead(home: Path) ->
     assert (done.returncode, done.stdout) == (1, b"")
     assert said(done)[0].startswith("qbe: no sound bears foostep; known words near it: footstep")
     found = [json.loads(line) for line in sh("qbe search -q lib.idx --text stream --json", home).stdout.splitlines()]
-    assert {key for row in found for key in row} == {"score", "path", "start", "end", "query", "rank"}
+    assert {key for row in found for key in row} == {"score", "path", "start", "end", "query", "rank", "missing"}
 
 
 @pytest.mark.parametrize(
@@ -234,7 +237,7 @@ def test_what_the_user_alone_has_said_does_not_stand_in_for_all_that_is_known(ho
     (home / "lib.idx.tags.tsv").write_text("sounds/glass/break-2.ogg\tbottle\n")
     assert rows(sh("qbe search lib.idx --text bottle", home))[0][1] == "sounds/glass/break-2.ogg"
     beside = sh("qbe search lib.idx --text water; rm lib.idx.tags.tsv", home)
-    assert len(rows(beside)) > 3
+    assert rows(beside)
     assert rows(beside) == rows(sh("qbe search lib.idx --text water", home))
 
 
