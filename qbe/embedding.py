@@ -16,7 +16,6 @@ from qbe.audio.segmentation import cut, segments, window_hop
 from qbe.audio.silence import FAINT
 from qbe.encoder import Encoder, open_encoder
 from qbe.streams.records import Audio, Embedding, File, Vector
-from qbe.support.ahead import cores
 from qbe.support.errors import OnError, UsageError
 
 Path = str | bytes | os.PathLike[str]
@@ -141,7 +140,7 @@ def files_embedded(
     rate, window = encoder.sample_rate, encoder.samples
     windows = segments(
         sources, on_error, sample_rate=rate, window=window, hop=hop, silence=silence, expand=expand, on_end=on_end,
-        jobs=jobs or cores(),
+        jobs=jobs,
     )  # fmt: skip
     return (placed(embedding, expand) for embedding in encoder.embeddings(windows, jobs))
 

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qbe.streams.records import MAX_DIMENSION, MAX_RATE, MIN_RATE, NORM_ERROR, Audio, Embedding, Header, Segment, Vector
-from qbe.support.ahead import cores, in_order
+from qbe.support.ahead import in_order
 from qbe.support.bounded import read_whole
 from qbe.support.errors import ModelError, display
 
 if TYPE_CHECKING:
     import onnxruntime
+
+# Else onnxruntime keeps a database in the user's cache and sends reports. Read when it is loaded, and not only here.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 BATCH = 16
 MAX_SAMPLES = 1 << 22  # more would be no segment but a whole recording
@@ -62,7 +65,7 @@ class Encoder:
         memory, never the whole."""
         segments = iter(segments)
         batches = iter(lambda: list(islice(segments, BATCH)), [])
-        return in_order(batches, self._embed_batch, jobs or cores())
+        return in_order(batches, self._embed_batch, jobs)
 
     def _embed_batch(self, batch: list[Segment]) -> list[Embedding]:
         for segment in batch:
@@ -98,8 +101,7 @@ def open_encoder(path: str | None) -> Encoder:
 
 def load_encoder(model: bytes, name: str = "model") -> Encoder:
     """The encoder in the bytes of an ONNX file; `name` is for messages. Given as bytes it cannot name outside data."""
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else it keeps a database in the user's cache and sends reports
-    import onnxruntime  # which reads that; only here, as a library is opened, and its sounds compared, without
+    import onnxruntime  # only here, as a library is opened, and its sounds compared, without
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # parallel over batches instead: nothing is lost to waiting

@@ -85,7 +85,7 @@ def segments(
     silence: float | None = FAINT,
     expand: float = 1.0,
     on_end: Callable[[File], None] = lambda _: None,
-    jobs: int = 1,
+    jobs: int | None = 1,
 ) -> Iterator[Segment]:
     """The segments of many files, in order. A file that fails goes to `on_error`; what was read of it stays.
 
@@ -94,7 +94,7 @@ def segments(
     expand : as for `qbe.audio.reading.read_blocks`; places count in the sound as it is then
     on_end : called with every file, as it was before it was read, how long it is, and whether it could be read to its
         end; of a pipe, with no size, time and content
-    jobs : how many files are read at a time
+    jobs : how many files are read at a time; None: one for each core
     """
 
     def read(source: bytes | BinaryIO) -> Iterator[Segment | AudioError | File]:

@@ -24,12 +24,15 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_order(sources: Iterable[Source], work: Callable[[Source], Iterable[Piece]], jobs: int) -> Iterator[Piece]:
+def in_order(
+    sources: Iterable[Source], work: Callable[[Source], Iterable[Piece]], jobs: int | None = None
+) -> Iterator[Piece]:
     """What `work` makes of each source, one after the other, as if it were called in turn.
 
-    jobs : how many sources are worked on at a time, each in a thread of its own; with one there is none. An exception
-        comes where it would without threads, and ends all.
+    jobs : how many sources are worked on at a time, each in a thread of its own; with one there is none; None: one for
+        each core. An exception comes where it would without threads, and ends all.
     """
+    jobs = jobs or cores()
     if jobs == 1:
         for source in sources:
             yield from work(source)
