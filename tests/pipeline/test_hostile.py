@@ -151,7 +151,7 @@ def read_by(
     with open("stream") as stream:
         monkeypatch.setattr("sys.stdin", stream)
         code, out, lines = outcome(capture, *arguments)
-    assert b"\xa3end" not in out or b"embedding\xa4path" not in out  # no stream with something in it is completed
+    assert b"\xa3end" not in out  # no stream is completed
     return code, lines
 
 
@@ -174,6 +174,8 @@ def test_a_bad_stream_of_segments(
 ) -> None:
     if name == "short audio" and command[:6] in ("deform", "train "):
         pytest.skip("segments of any length will do")
+    if (command, name) == ("embed", "text"):
+        pytest.skip("what is no stream is read as a sound, which is broken: tests/pipeline/test_stdin.py")
     code, lines = read_by(capsysbinary, monkeypatch, SEGMENT_STREAMS[name], *command.split())
     assert (code, len(lines)) == (2, 1), lines
     assert not list(home.glob("x.onnx*"))

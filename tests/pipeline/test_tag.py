@@ -236,9 +236,9 @@ def test_a_table_is_written_whole_or_not_at_all(home: Path) -> None:
 def test_what_the_user_alone_has_said_does_not_stand_in_for_all_that_is_known(home: Path) -> None:
     (home / "lib.idx.tags.tsv").write_text("sounds/glass/break-2.ogg\tbottle\n")
     assert rows(sh("qbe search lib.idx --text bottle", home))[0][1] == "sounds/glass/break-2.ogg"
-    beside = sh("qbe search lib.idx --text water; rm lib.idx.tags.tsv", home)
-    assert rows(beside)
-    assert rows(beside) == rows(sh("qbe search lib.idx --text water", home))
+    beside = sh("qbe search lib.idx --text drum; rm lib.idx.tags.tsv", home)
+    assert len(rows(beside)) > 3
+    assert rows(beside) == rows(sh("qbe search lib.idx --text drum", home))
 
 
 def test_a_list_shows_the_tags_that_are_kept(home: Path) -> None:
