@@ -126,3 +126,8 @@ def peak_memory(command: str, cwd: Path) -> float:
     done, memory = measured(["sh", "-c", command], cwd=cwd, env=ENVIRONMENT)
     done.check_returncode()
     return memory
+
+
+def children() -> set[str]:
+    """The ids of the processes that this one has started and not waited for."""
+    return {pid for tasks in Path("/proc/self/task").glob("*/children") for pid in tasks.read_text().split()}

@@ -17,7 +17,7 @@ from qbe.index.file.library import open_library
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three folders of sounds on a disk, one of which is broken, and a library of them."""
-    folder = tmp_path_factory.mktemp("made")
+    folder = tmp_path_factory.mktemp("keeping")
     for name in ("game", "glass", "footsteps"):
         (folder / "disk" / name).mkdir(parents=True)
         for path in sorted((DATA / "library" / name).iterdir())[:4]:
@@ -26,7 +26,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_sound(folder / "silent.wav", tone(440, 1.0) * 0)
     write_sound(folder / "query.wav", tone(880, 2.0))
     assert sh("qbe embed disk silent.wav | qbe index -o lib.idx", folder).returncode == 2
-    return folder.rename(folder.with_name("moved"))
+    return folder.rename(folder.with_name("keeping-moved"))
 
 
 @pytest.fixture

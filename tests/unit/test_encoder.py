@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import DATA, noise, tone
+from conftest import DATA, ROOT, noise, tone
 
 from qbe.audio.reading import read_blocks
 from qbe.audio.segmentation import WINDOW, cut, segments
@@ -119,3 +119,10 @@ def test_a_model_of_another_shape(tmp_path: Path) -> None:
     path.write_bytes(default_model().read_bytes().replace(b"\n\x07samples\x12\x0516384", b"\n\x07samples\x12\x0516385"))
     with pytest.raises(ModelError, match="something other than audio"):
         open_encoder(str(path))
+
+
+def test_the_card_names_the_models_that_are_here() -> None:
+    card = (ROOT / "models" / "README.md").read_text()
+    for path in sorted((ROOT / "models").glob("*.onnx")):
+        content = path.read_bytes()
+        assert f"| `{path.name}` | {len(content) / 1e6:.1f} | `{hashlib.sha256(content).hexdigest()}` |" in card
