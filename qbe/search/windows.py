@@ -126,8 +126,7 @@ class Windows:
 
 def renumbered(laid: Numbers) -> tuple[Numbers, Numbers]:
     """The windows that stand in some slots, rising, and the slots with these counted from 0. -1 stays."""
-    used = np.unique(laid)
-    used = used[used >= 0]
+    used = np.bincount(laid[laid >= 0]).nonzero()[0]  # np.unique would load NumPy's masked arrays, for 20 ms
     return used, np.where(laid < 0, -1, np.searchsorted(used, laid))
 
 

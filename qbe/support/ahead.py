@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from queue import Full, Queue
 from threading import Event
@@ -37,6 +36,8 @@ def in_order(
         for source in sources:
             yield from work(source)
         return
+    from concurrent.futures import ThreadPoolExecutor  # here: it takes long to load, and not all have threads
+
     left, gone = iter(sources), Event()
     begun: deque[_Line[Piece]] = deque()
     with ThreadPoolExecutor(jobs) as pool:

@@ -49,6 +49,8 @@ class Pages:
         self._moves = [end - own for end, own in zip(ends, self.first[1:], strict=True)]
         self._bits = blocks[0].page_bits
         self._first_page = [0, *accumulate(block.pages for block in blocks)]
+        # where each block begins, how long its pages are, and where the last one ends
+        self._stored = [(block.offset, block.page, block.offset + block.length) for block in blocks]
         self._begins, self._rows_moved = np.array(self.first[1:-1], np.int64), np.array(self._moves)
         # from a row's number to that of its page, in rows
         self._pages_moved = (np.array(self._first_page[:-1]) << self._bits) - self.first[:-1]
@@ -117,20 +119,19 @@ class Pages:
 
     def _check_between(self, first: int, last: int) -> None:
         if self._states.find(0, first, last) >= 0:
-            self._check(first + np.flatnonzero(~self._whole[first:last]))
+            self._check((first + np.flatnonzero(~self._whole[first:last])).tolist())
 
     def _check_pages(self, pages: Numbers) -> None:
         whole = self._whole.take(pages)
         if not whole.all():
-            self._check(np.unique(pages[~whole]))
+            self._check(sorted({*pages[~whole].tolist()}))
 
-    def _check(self, pages: NDArray[np.intp]) -> None:
-        for page in pages.tolist():
+    def _check(self, pages: list[int]) -> None:
+        for page in pages:
             number = bisect_right(self._first_page, page) - 1
-            block = self._blocks[number]
-            begin = block.offset + (page - self._first_page[number]) * block.page
-            stored = self._data[begin : min(begin + block.page, block.offset + block.length)]
-            if zlib.crc32(stored) != self._sums[page]:
+            offset, size, end = self._stored[number]
+            begin = offset + (page - self._first_page[number]) * size
+            if zlib.crc32(self._data[begin : min(begin + size, end)]) != self._sums[page]:
                 raise self._damage()
         self._whole[pages] = True
         self._unchecked -= len(pages)
