@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.audio.reading import array_blocks, read_blocks
-from qbe.audio.segmentation import cut, segments, window_hop
+from qbe.audio.segmentation import cut, read, window_hop
 from qbe.audio.silence import FAINT
-from qbe.encoder import Encoder, open_encoder
-from qbe.streams.records import Audio, Embedding, File, Vector
-from qbe.support.errors import OnError, UsageError
+from qbe.encoder import BATCH, Encoder, open_encoder
+from qbe.streams.records import Audio, Embedding, File, Segment, Vector
+from qbe.support.errors import AudioError, OnError, UsageError
+from qbe.support.workers import in_order
 
 Path = str | bytes | os.PathLike[str]
 Sound = Path | BinaryIO | NDArray[Any]
@@ -137,12 +138,17 @@ def files_embedded(
     hop : samples
     sources, silence, expand : as for `qbe.audio.segmentation.segments`; places are of the files as they are
     """
-    rate, window = encoder.sample_rate, encoder.samples
-    windows = segments(
-        sources, on_error, sample_rate=rate, window=window, hop=hop, silence=silence, expand=expand, on_end=on_end,
-        jobs=jobs,
-    )  # fmt: skip
-    return (placed(embedding, expand) for embedding in encoder.embeddings(windows, jobs))
+
+    def heard(source: bytes | BinaryIO) -> Iterator[Segment | AudioError | File]:
+        return read(source, encoder.sample_rate, encoder.samples, hop, silence, expand)
+
+    for piece in in_order(sources, heard, Segment, encoder.embedded, BATCH, jobs):
+        if isinstance(piece, Embedding):
+            yield placed(piece, expand)
+        elif isinstance(piece, File):
+            on_end(piece)
+        else:
+            on_error(piece)
 
 
 def placed(embedding: Embedding, expand: float) -> Embedding:

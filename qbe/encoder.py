@@ -6,14 +6,14 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qbe.streams.records import MAX_DIMENSION, MAX_RATE, MIN_RATE, NORM_ERROR, Audio, Embedding, Header, Segment, Vector
-from qbe.support.ahead import in_order
+from qbe.support.ahead import mapped
 from qbe.support.bounded import read_whole
 from qbe.support.errors import ModelError, display
 
@@ -65,9 +65,10 @@ class Encoder:
         memory, never the whole."""
         segments = iter(segments)
         batches = iter(lambda: list(islice(segments, BATCH)), [])
-        return in_order(batches, self._embed_batch, jobs)
+        return chain.from_iterable(mapped(batches, self.embedded, jobs))
 
-    def _embed_batch(self, batch: list[Segment]) -> list[Embedding]:
+    def embedded(self, batch: list[Segment]) -> list[Embedding]:
+        """The embeddings of some segments, at once: BATCH of them are quickest."""
         for segment in batch:
             if len(segment.audio) != self.samples:
                 raise ModelError(

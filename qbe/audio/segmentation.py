@@ -12,7 +12,6 @@ from qbe.audio.identity import identified
 from qbe.audio.reading import decode, mono_blocks, source_name
 from qbe.audio.silence import FAINT, without_silence
 from qbe.streams.records import Audio, File, Segment
-from qbe.support.ahead import in_order
 from qbe.support.errors import AudioError, OnError, UsageError
 
 SAMPLE_RATE = 16_000
@@ -85,7 +84,6 @@ def segments(
     silence: float | None = FAINT,
     expand: float = 1.0,
     on_end: Callable[[File], None] = lambda _: None,
-    jobs: int | None = 1,
 ) -> Iterator[Segment]:
     """The segments of many files, in order. A file that fails goes to `on_error`; what was read of it stays.
 
@@ -94,22 +92,19 @@ def segments(
     expand : as for `qbe.audio.reading.read_blocks`; places count in the sound as it is then
     on_end : called with every file, as it was before it was read, how long it is, and whether it could be read to its
         end; of a pipe, with no size, time and content
-    jobs : how many files are read at a time; None: one for each core
     """
 
-    def read(source: bytes | BinaryIO) -> Iterator[Segment | AudioError | File]:
-        return _read(source, sample_rate, window, hop, silence, expand)
-
-    for piece in in_order(sources, read, jobs):
-        if isinstance(piece, Segment):
-            yield piece
-        elif isinstance(piece, File):
-            on_end(piece)
-        else:
-            on_error(piece)
+    for source in sources:
+        for piece in read(source, sample_rate, window, hop, silence, expand):
+            if isinstance(piece, Segment):
+                yield piece
+            elif isinstance(piece, File):
+                on_end(piece)
+            else:
+                on_error(piece)
 
 
-def _read(
+def read(
     source: bytes | BinaryIO, sample_rate: int, window: int, hop: int, silence: float | None, expand: float
 ) -> Iterator[Segment | AudioError | File]:
     """The segments of a file, the fault that ended it where there was one, and what is to be known of the file."""

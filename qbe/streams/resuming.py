@@ -75,9 +75,9 @@ class ResumedStream:
                 first = next(records, None)
             except StreamError:
                 first = None
-            if first is None and self._is_cut_header():
-                return 0
             if first != self.header:
+                if self._is_cut_header():
+                    return 0
                 raise StreamError(
                     f"{self.part}: begun with another model, in another folder or with other options: finish it so, "
                     "or remove it to begin anew"

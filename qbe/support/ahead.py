@@ -1,21 +1,14 @@
-"""Work that is begun before its turn: by threads, in order, and no farther ahead than memory allows."""
+"""Work that is begun before its turn, by threads, in order."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
-from queue import Full, Queue
-from threading import Event
-from typing import Generic, TypeVar
+from typing import TypeVar
 
-Source = TypeVar("Source")
-Piece = TypeVar("Piece")
-
-TOGETHER = 16  # pieces, handed over at a time
-WAITING = 4  # times as many, that may wait to be taken of each source
-PATIENCE = 0.1  # s, between looks at whether anybody still takes them
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def cores() -> int:
@@ -23,71 +16,37 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_order(
-    sources: Iterable[Source], work: Callable[[Source], Iterable[Piece]], jobs: int | None = None
-) -> Iterator[Piece]:
-    """What `work` makes of each source, one after the other, as if it were called in turn.
+def mapped(items: Iterable[Item], work: Callable[[Item], Result], jobs: int | None = None) -> Iterator[Result]:
+    """What `work` makes of each item, in order.
 
-    jobs : how many sources are worked on at a time, each in a thread of its own; with one there is none; None: one for
-        each core. An exception comes where it would without threads, and ends all.
+    jobs : how many threads work; with one there is none; None: one for each core. Items are drawn by who takes the
+        results, a few ahead of them. An exception comes where it would without threads, and ends all.
     """
     jobs = jobs or cores()
     if jobs == 1:
-        for source in sources:
-            yield from work(source)
+        yield from map(work, items)
         return
-    from concurrent.futures import ThreadPoolExecutor  # here: it takes long to load, and not all have threads
+    from concurrent.futures import Future, ThreadPoolExecutor  # here: it takes long to load
 
-    left, gone = iter(sources), Event()
-    begun: deque[_Line[Piece]] = deque()
+    faults: list[Exception] = []
+    begun: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            while True:
-                for source in islice(left, 2 * jobs - len(begun)):  # so that no thread waits for the next
-                    begun.append(_Line(gone))
-                    pool.submit(begun[-1].fill, work, source)
-                if not begun:
-                    return
-                yield from begun[0].taken()
-                begun.popleft()
+            for item in _until_fault(items, faults):
+                begun.append(pool.submit(work, item))
+                if len(begun) > 2 * jobs:
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
         finally:
-            gone.set()
+            for one in begun:
+                one.cancel()
+    if faults:
+        raise faults[0]
 
 
-class _Line(Generic[Piece]):
-    """The pieces of one source, from the thread that makes them to the one that takes them. gone : nobody takes any"""
-
-    def __init__(self, gone: Event) -> None:
-        self.gone = gone
-        self.waiting: Queue[list[Piece] | BaseException | None] = Queue(WAITING)  # None: there are no more
-
-    def fill(self, work: Callable[[Source], Iterable[Piece]], source: Source) -> None:
-        some: list[Piece] = []
-        last = None
-        try:
-            for piece in work(source):
-                some.append(piece)
-                if len(some) == TOGETHER:
-                    if not self._put(some):
-                        return
-                    some = []
-        except BaseException as error:  # it is raised where the pieces are taken
-            last = error
-        self._put(some)
-        self._put(last)
-
-    def _put(self, pieces: list[Piece] | BaseException | None) -> bool:
-        """Whether there is room, or will be before all is gone."""
-        while not self.gone.is_set():
-            try:
-                self.waiting.put(pieces, timeout=PATIENCE)
-            except Full:
-                continue
-            return True
-        return False
-
-    def taken(self) -> Iterator[Piece]:
-        while (pieces := self.waiting.get()) is not None:
-            if isinstance(pieces, BaseException):
-                raise pieces
-            yield from pieces
+def _until_fault(items: Iterable[Item], faults: list[Exception]) -> Iterator[Item]:
+    try:
+        yield from items
+    except Exception as error:  # it is raised after what came before
+        faults.append(error)

@@ -13,6 +13,9 @@ from shell import at_keyboard, rows, said, sh
 from stops import sounds_of, stop_embedding, whole_files
 
 from qbe.streams.framing import StreamReader
+from qbe.streams.packing import pack
+from qbe.streams.records import Header
+from qbe.streams.resuming import resumed_stream
 from qbe.support.saving import locked
 
 SOUNDS = sorted(path for path in (DATA / "library" / "game").iterdir())
@@ -188,3 +191,15 @@ def test_an_uncut_stream_is_taken_whole(folder: Path) -> None:
     assert (done.returncode, said(done)) == (0, [])
     assert (folder / "a.idx").read_bytes() == (folder / "b.idx").read_bytes()
     assert json.loads(sh("qbe info a.idx --json", folder).stdout)["files"] == 6
+
+
+@pytest.mark.parametrize("filled", [True, False])
+def test_a_header_whose_end_the_disk_has_lost_is_begun_anew(tmp_path: Path, filled: bool) -> None:
+    """However much is lost, also where what is left with zeros behind it can be read as another header."""
+    header = Header("embeddings", 16_000, "ab" * 32, "qbe-4", 128, b"/a/folder", "hop 8192, silence -100.0, expand 1")
+    whole, part = pack(header), tmp_path / "out.emb.part"
+    for lost in range(1, len(whole) + 1):
+        part.write_bytes(whole[:-lost] + bytes(lost) * filled)
+        with resumed_stream(str(tmp_path / "out.emb"), header):
+            pass
+        assert part.read_bytes() == whole

@@ -1,4 +1,4 @@
-"""Work by threads, in order: the same as without threads, whatever they take, and bounded."""
+"""Work that is begun ahead, in order: the same as without threads, whatever it takes."""
 
 from __future__ import annotations
 
@@ -7,101 +7,61 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from qbe.support import ahead
-from qbe.support.ahead import cores, in_order
+from qbe.support.ahead import cores, mapped
 
 
-class BrokenError(Exception):
-    """What work may end in."""
+def squared(number: int) -> int:
+    if number < 0:
+        raise ValueError(number)
+    time.sleep(0.001 * (number % 3))
+    return number * number
 
 
-def counted(source: tuple[int, bool]) -> Iterator[int]:
-    """So many pieces; some end badly."""
-    count, breaks = source
-    yield from range(count)
-    if breaks:
-        raise BrokenError(count)
-
-
-def all_of(sources: list[tuple[int, bool]], jobs: int) -> list[object]:
+def all_of(pieces: Iterator[int]) -> list[object]:
     """The pieces, and in the end the exception."""
     found: list[object] = []
     try:
-        for piece in in_order(sources, counted, jobs):
+        for piece in pieces:
             found.append(piece)
-    except BrokenError as error:
+    except ValueError as error:
         found.append(("broken", *error.args))
     return found
 
 
-@settings(deadline=None)
-@given(
-    sources=st.lists(st.tuples(st.integers(0, 100), st.integers(0, 9).map(lambda at: not at)), max_size=12),
-    jobs=st.integers(2, 5),
-)
-def test_as_one_after_the_other(sources: list[tuple[int, bool]], jobs: int) -> None:
-    assert all_of(sources, jobs) == all_of(sources, 1)
+@pytest.mark.parametrize("jobs", [2, 3, 8])
+@pytest.mark.parametrize("items", [[], [3], list(range(100)), [1, 2, -1, 4], [-1]])
+def test_as_one_after_the_other(items: list[int], jobs: int) -> None:
+    assert all_of(mapped(items, squared, jobs)) == all_of(mapped(items, squared, 1))
 
 
-def test_the_next_ones_are_worked_on_meanwhile() -> None:
-    """Two that wait for each other come to an end: they run at the same time."""
-    together = threading.Barrier(2, timeout=10)
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_items_that_break_off_end_what_came_before(jobs: int) -> None:
+    def items() -> Iterator[int]:
+        yield from range(5)
+        raise ValueError("cut")
 
-    def work(source: int) -> Iterator[int]:
-        together.wait()
-        yield source
-
-    assert list(in_order(range(6), work, 2)) == list(range(6))
+    assert all_of(mapped(items(), squared, jobs)) == [0, 1, 4, 9, 16, ("broken", "cut")]
 
 
-def test_no_more_are_worked_on_than_jobs() -> None:
-    lock, working, most = threading.Lock(), 0, 0
-
-    def work(source: int) -> Iterator[int]:
-        nonlocal working, most
-        with lock:
-            working += 1
-            most = max(most, working)
-        time.sleep(0.002)
-        with lock:
-            working -= 1
-        yield source
-
-    assert list(in_order(range(40), work, 3)) == list(range(40))
-    assert 2 <= most <= 3
+def test_several_are_worked_on_at_a_time() -> None:
+    together = threading.Barrier(3, timeout=10)
+    assert list(mapped(range(6), lambda item: (together.wait(), item)[1], 3)) == list(range(6))
 
 
-def test_what_is_not_taken_is_not_made() -> None:
-    """Of an endless source no more than may wait, and of sources no more than are begun."""
-    made, drawn = [0], [0]
+def test_items_are_drawn_by_who_takes_the_results_and_only_a_few_ahead() -> None:
+    drawn: list[str] = []
 
-    def endless(source: int) -> Iterator[int]:
-        while True:
-            made[0] += source == 1
-            yield source
-
-    def sources() -> Iterator[int]:
-        for number in range(10**6):
-            drawn[0] += 1
+    def items() -> Iterator[int]:
+        for number in range(1000):
+            drawn.append(threading.current_thread().name)
             yield number
 
-    pieces = in_order(sources(), endless, 2)
-    assert [next(pieces) for _ in range(1000)] == [0] * 1000
-    time.sleep(0.2)
-    assert made[0] <= ahead.TOGETHER * (ahead.WAITING + 1)
-    assert drawn[0] <= 4
-    pieces.close()  # type: ignore[attr-defined]
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")]
-
-
-def test_an_exception_of_a_later_source_waits_for_its_turn() -> None:
-    pieces = in_order([(50, False), (0, True)], counted, 2)
-    assert [next(pieces) for _ in range(50)] == list(range(50))
-    with pytest.raises(BrokenError):
-        next(pieces)
+    results = mapped(items(), squared, 2)
+    assert next(results) == 0
+    assert set(drawn) == {threading.current_thread().name}
+    assert len(drawn) <= 6
+    results.close()  # type: ignore[attr-defined]
 
 
 def test_there_is_a_core() -> None:

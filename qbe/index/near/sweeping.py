@@ -110,8 +110,9 @@ def _by_query(library: Library, hits: list[tuple[NDArray[np.intp], Numbers, Vect
     if library.trees > 1:
         _, once = np.unique(asked * library.rows + rows, return_index=True)
         asked, rows, scores = asked[once], rows[once], scores[once]
-    order = np.argsort(APART * asked - scores)
-    ordered = Near(rows[order], scores[order])
-    bounds = asked[order].searchsorted(np.arange(queries + 1)).tolist()
-    for begin, end in pairwise(bounds):
-        yield ordered[begin:end]
+    order = np.argsort(asked.astype(np.uint16), kind="stable")  # of so few different numbers a radix sort
+    ends = np.bincount(asked, minlength=queries).cumsum().tolist()
+    for begin, end in pairwise([0, *ends]):
+        some = order[begin:end]
+        some = some[np.argsort(-scores[some])]
+        yield Near(rows[some], scores[some])
