@@ -114,7 +114,7 @@ class FileStore:
             verdicts = self._verdicts[only] = np.zeros(self.library.files, np.int8)
         unknown = files[verdicts[files] == 0]
         if len(unknown):
-            asked = np.unique(unknown).astype(np.int64)
+            asked = np.array(sorted({*unknown.tolist()}), np.int64)  # np.unique would load NumPy's masked arrays
             folder, files_asked = self.about.folder, self.library.identities(asked)
             told = (replace(file, path=self._told(file.path)) if self._place else file for file in files_asked)
             verdicts[asked] = [1 if only.admits(file, folder) else -1 for file in told]

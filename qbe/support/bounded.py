@@ -13,12 +13,13 @@ CHUNK = 1 << 20
 
 def read_whole(file: BinaryIO, name: str, error: type[QbeError]) -> bytes:
     """All that is left in a file or pipe. `error`, with `name` in it, where there is more than MOST."""
-    content = bytearray()
+    chunks, size = [], 0
     while chunk := file.read(CHUNK):
-        content += chunk
-        if len(content) > MOST:
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MOST:
             raise error(f"{name}: over {MOST >> 20} MB, too much to take in at once")
-    return bytes(content)
+    return b"".join(chunks)
 
 
 def forget(mapped: mmap.mmap) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import DATA
 
 import qbe
 
@@ -64,6 +65,21 @@ def test_a_command_loads_no_other_command() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split("\n")[-2].split())
     assert "qbe.cli.embed" in loaded and not loaded & {"qbe.cli.search", "qbe.cli.train", "qbe.cli.eval"}
+
+
+def test_a_search_loads_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+    """NumPy's masked arrays, which some of its functions load, take as long as opening the library."""
+    sounds, library = DATA / "library" / "glass", str(tmp_path / "lib.idx")
+    qbe.build_library(library, sounds)
+    code = (
+        "import sys\nfrom qbe.cli import run\n"
+        f"code = run(['search', {library!r}, {str(next(sounds.iterdir()))!r}])\n"
+        "print(code, *sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    code, *loaded = done.stdout.split("\n")[-2].split()
+    assert code == "0"
+    assert not {"numpy.ma", "torch", "rich", "tempfile", "qbe.audio.ffmpeg"} & set(loaded)
 
 
 # What each room may stand on. Nothing flows back.
