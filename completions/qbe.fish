@@ -100,7 +100,7 @@ complete -c qbe -n '__fish_seen_subcommand_from embed' -s o -l output -x -a '(__
 complete -c qbe -n '__fish_seen_subcommand_from embed' -l new -x -d 'Only sounds that it lacks, or that have changed since.'
 complete -c qbe -n '__fish_seen_subcommand_from embed' -l shard -x -d 'The Ith of N equal parts of the sounds, from 1.'
 complete -c qbe -n '__fish_seen_subcommand_from embed' -l retry -d 'With --new: those that could not be read too.'
-complete -c qbe -n '__fish_seen_subcommand_from embed' -l jobs -x -d 'Files and batches at a time.'
+complete -c qbe -n '__fish_seen_subcommand_from embed' -l jobs -x -d 'Threads that read and embed.'
 complete -c qbe -n '__fish_seen_subcommand_from embed' -l npy -d 'NPY blocks [n, D], one a file, not records.'
 complete -c qbe -n '__fish_seen_subcommand_from embed' -s q -l quiet -d 'No progress on the terminal.'
 complete -c qbe -n '__fish_seen_subcommand_from embed' -s v -l verbose -d 'Say in the end what was done, and how fast.'

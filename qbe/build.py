@@ -44,7 +44,7 @@ def build_library(
     paths : files, and folders with all in them
     append : add to the library that is there instead; files that it holds are replaced
     model, hop, silence : as for `qbe.embed`
-    jobs : files that are read, and batches embedded, at a time; None: one for each core
+    jobs : threads that read and embed; None: one for each core
     trees : of cells; more find a little more in the same time, and take more room
     progress : called with how many files are through, and of how many
 

@@ -134,7 +134,7 @@ def files_embedded(
     """The embeddings of many files, in order. A file that fails goes to `on_error`, and what was read of it stays; all
     go to `on_end`.
 
-    jobs : files that are read, and batches embedded, at a time; None: one for each core
+    jobs : threads that read and embed; None: one for each core
     hop : samples
     sources, silence, expand : as for `qbe.audio.segmentation.segments`; places are of the files as they are
     """

@@ -89,7 +89,7 @@ KeepSilence = Annotated[bool, typer.Option("--keep-silence", help="Leave none ou
 Model = Annotated[str | None, typer.Option(metavar="FILE", help="ONNX model.  [default: the one in the package]")]
 Jobs = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, max=256, help="Files and batches at a time.  [default: one for each core]"),
+    typer.Option(metavar="N", min=1, max=256, help="Threads that read and embed.  [default: one for each core]"),
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress on the terminal.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say in the end what was done, and how fast.")]
