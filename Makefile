@@ -24,10 +24,12 @@ test: $(VENV)/test/installed
 	# A core a worker: threads that wait for each other would take longer than one alone.
 	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
-# The tests of libraries on a server, with a real one that is started here, and killed.
+# The tests of libraries on a server, with a real one that is started here, and killed: those of its own, or what
+# ENGINES names. All that a store promises takes a while there: make test-engines ENGINES='tests/unit/test_store.py -k milvus'
+ENGINES ?= tests/engines
 test-engines: $(VENV)/test/installed $(VENV)/engines/installed
-	QBE_MILVUS_SERVER="$(CURDIR)/$(VENV)/engines/bin/milvus-server" PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 \
-		$(BIN)/pytest tests/engines tests/unit/test_store.py -k 'engines or milvus'
+	QBE_MILVUS_SERVER="$(CURDIR)/$(VENV)/engines/bin/milvus-server" QBE_MILVUS_TOKEN=root:Milvus \
+		PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/pytest -rs $(ENGINES)
 
 # Write what in the manual and the completions comes from the command-line parser.
 docs: $(VENV)/test/installed

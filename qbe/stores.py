@@ -65,4 +65,5 @@ def _need_client(name: str) -> None:
     from importlib.util import find_spec
 
     if find_spec("pymilvus") is None:
-        raise LibraryError(f"{name.partition('://')[0]}://...: needs pymilvus: pip install 'qbe[milvus]'")
+        scheme = name.partition("://")[0]
+        raise LibraryError(f"{scheme}://...: needs pymilvus: pip install '.[milvus]' in a clone of qbe")

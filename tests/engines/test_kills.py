@@ -6,17 +6,21 @@ With the real server (`make test-engines`) all of it; with the small one of the 
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import servers
 from engine_kills import answers, collections_of, content_of, kill, write
 from kills import Content
-from servers import PROGRAM, LiteServer, RealServer
+from servers import PROGRAM
 from servers import Server as Process
 
+from qbe.engines.milvus.address import parse_address
 from qbe.engines.milvus.server import Server
 from qbe.stores import open_store, open_writer
 from qbe.support.errors import LibraryError
@@ -24,15 +28,14 @@ from qbe.support.errors import LibraryError
 OLD: Content = {b"%d/%d.wav" % (k % 9, k): 1 for k in range(200)}
 NEW: Content = {b"%d/%d.wav" % (k % 9, k): 2 for k in range(0, 400, 3)}
 PROMPT = 10  # seconds within which an error is told
+HOLDING = 120  # seconds
 
 real = pytest.mark.skipif(PROGRAM not in os.environ, reason="takes the real server: make test-engines")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    started = (RealServer if PROGRAM in os.environ else LiteServer)(tmp_path_factory.mktemp("server"))
-    yield started
-    started.kill()
+@pytest.fixture
+def server() -> Process:
+    return servers.shared()
 
 
 def fails_promptly(name: str, work: Callable[[], Any]) -> None:
@@ -45,79 +48,88 @@ def fails_promptly(name: str, work: Callable[[], Any]) -> None:
     assert "\n" not in str(error.value)
 
 
-def killing(monkeypatch: pytest.MonkeyPatch, server: Process, method: str, call: int, *, after: bool = False) -> None:
-    """Have the server killed at a call of one of its client's methods, before it or after."""
-    calls, original = 0, getattr(Server, method)
-
-    def patched(self: Server, *arguments: Any, **more: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == call and not after:
-            server.kill()
-        result = original(self, *arguments, **more)
-        if calls == call and after:
-            server.kill()
-        return result
-
-    monkeypatch.setattr(Server, method, patched)
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writers of this process soon take those that were stopped to be gone."""
+    monkeypatch.setattr("qbe.engines.milvus.lock.BEAT", 0.5)
+    monkeypatch.setattr("qbe.engines.milvus.lock.SILENT", 3.0)
 
 
-@real
-@pytest.mark.parametrize("after", [False, True])
-def test_a_server_killed_under_a_build_leaves_the_old_library_or_has_the_new(
-    server: Process, monkeypatch: pytest.MonkeyPatch, after: bool
-) -> None:
-    """In the middle of the switch."""
-    name = server.library()
-    write(name, OLD)
-    before = answers(open_store(name))
-    with monkeypatch.context() as patch:
-        killing(patch, server, "point", 1, after=after)
-        try:
-            write(name, NEW)
-        except LibraryError as error:
-            assert str(error).startswith(name)
-    server.start()
-    store = open_store(name)
-    if after:
-        assert content_of(store) == NEW
-    else:
-        assert content_of(store) == OLD
-        assert answers(store) == before
-    write(name, {b"more.wav": 3}, append=True)
-    kinds = sorted(one.rpartition("_")[2] for one in collections_of(name))
-    assert kinds == ["catalog", "catalog", "files", "segments"]  # the catalog before, too
+class Held:
+    """Calls that wait until all have come, and the server that they are meant for is killed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.monkeypatch, self.come, self.killed = monkeypatch, threading.Semaphore(0), threading.Event()
+
+    def hold(self, name: str, method: str, *, after: bool = False) -> None:
+        """Hold the calls of a method of who is connected to a library. after : when they have been answered"""
+        original, library = getattr(Server, method), parse_address(name).library
+
+        def patched(client: Server, *arguments: Any, **more: Any) -> Any:
+            if client.address.library != library:
+                return original(client, *arguments, **more)
+            result = original(client, *arguments, **more) if after else None
+            self.come.release()
+            assert self.killed.wait(HOLDING)
+            return result if after else original(client, *arguments, **more)
+
+        self.monkeypatch.setattr(Server, method, patched)
+
+    def kill(self, server: Process, works: Sequence[Future[Any]]) -> None:
+        """Once so many calls are held."""
+        for _ in works:
+            assert self.come.acquire(timeout=HOLDING)
+        server.kill()
+        self.killed.set()
 
 
 @real
-def test_a_server_killed_under_an_append_leaves_the_old_library(
+@pytest.mark.usefixtures("impatient")
+def test_a_server_killed_under_an_insert_a_switch_and_a_search_has_after_it_what_it_had_before(
     server: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the middle of what is put in."""
-    name = server.library()
-    write(name, OLD)
-    with monkeypatch.context() as patch, pytest.raises(LibraryError, match=name):
-        killing(patch, server, "insert", 1, after=True)
-        write(name, NEW, append=True)
+    """All three see it die, at the same moment."""
+    inserted, switched, searched = names = [server.library() for _ in range(3)]
+    for name in names:
+        write(name, OLD)
+    store, before = open_store(searched), [answers(open_store(name)) for name in names]
+    with monkeypatch.context() as patch, ThreadPoolExecutor(len(names)) as pool:
+        held = Held(patch)
+        held.hold(inserted, "insert", after=True)
+        held.hold(switched, "point")
+        held.hold(searched, "query")
+        works = [
+            pool.submit(write, inserted, NEW, append=True),
+            pool.submit(write, switched, NEW),
+            pool.submit(answers, store),
+        ]
+        held.kill(server, works)
+        for name, work in zip(names, works, strict=True):
+            fails_promptly(name, work.result)
+        fails_promptly(searched, lambda: open_store(searched))
     server.start()
-    assert content_of(open_store(name)) == OLD
-    write(name, {b"more.wav": 3}, append=True)
-    assert content_of(open_store(name)) == OLD | {b"more.wav": 3}
+    assert [answers(open_store(name)) for name in names] == before
+    for name in names:
+        assert content_of(open_store(name)) == OLD
+        write(name, {b"more.wav": 3}, append=True)
+        assert content_of(open_store(name)) == OLD | {b"more.wav": 3}
+        kinds = sorted(one.rpartition("_")[2] for one in collections_of(name))
+        assert kinds == ["catalog", "catalog", "files", "segments"]  # the catalog before, too
 
 
 @real
-def test_a_server_killed_under_a_search_is_named_at_once_and_answers_as_before_when_it_is_back(server: Process) -> None:
+@pytest.mark.usefixtures("impatient")
+def test_a_server_killed_after_a_switch_has_the_new_library(server: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     name = server.library()
     write(name, OLD)
-    store = open_store(name)
-    before = answers(store)
-    opened = open_store(name)
-    server.kill()
-    fails_promptly(name, lambda: answers(opened))
-    fails_promptly(name, lambda: open_store(name))
+    with monkeypatch.context() as patch, ThreadPoolExecutor(1) as pool:
+        held = Held(patch)
+        held.hold(name, "point", after=True)
+        work = pool.submit(write, name, NEW)
+        held.kill(server, [work])
+        work.exception(PROMPT)  # all is done: that its lock is left is no fault
     server.start()
-    assert answers(open_store(name)) == before
-    assert content_of(open_store(name)) == OLD
+    assert content_of(open_store(name)) == NEW
 
 
 def test_writers_that_are_killed_leave_the_old_library_or_the_new(server: Process, tmp_path: Path) -> None:

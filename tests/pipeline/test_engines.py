@@ -133,6 +133,26 @@ def test_it_is_kept_up_to_date_night_by_night(grown: tuple[Path, str]) -> None:
     assert said(sh(f"qbe index --check {name}", folder)) == []
 
 
+def test_what_is_gone_from_the_disk_is_pruned_but_not_a_whole_folder(grown: tuple[Path, str]) -> None:
+    folder, name = grown
+    assert sh(f"qbe embed sounds | qbe index -o {name}", folder).returncode == 0
+    files, segments = facts(name, folder)
+    (folder / "sounds" / "coin1.wav").unlink()
+    [line] = said(sh(f"qbe index --prune -o {name} --dry-run | grep -x sounds/coin1.wav", folder))
+    assert line == f"qbe: {name}: 1 of {files} files are gone and would be removed"
+    assert facts(name, folder) == (files, segments)
+    done = sh(f"qbe index --prune -o {name}", folder)
+    assert (done.returncode, said(done)) == (0, [f"qbe: {name}: 1 files that are gone are removed"])
+    assert b"coin1.wav" not in sh(f"qbe list {name}", folder).stdout
+    assert facts(name, folder)[0] == files - 1
+    (folder / "sounds").rename(folder / "elsewhere")
+    done = sh(f"qbe index --prune -o {name}", folder)
+    assert done.returncode == 2
+    [line] = said(done)
+    assert "is a disk not mounted?" in line
+    assert facts(name, folder)[0] == files - 1
+
+
 def facts(name: str, folder: Path) -> tuple[int, int]:
     """Files and segments."""
     told = json.loads(sh(f"qbe info --json {name}", folder).stdout)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from qbe.engines.milvus.address import TOKEN, parse_address
 from qbe.engines.milvus.files import FIELDS, NONE, _beginning, entry_of, kept_name, row_of, row_of_gone
+from qbe.engines.milvus.inserting import places_in_files
 from qbe.engines.milvus.rows import BITS, PAGE, RANGES, _pages, _within, files_of, keys_of
-from qbe.engines.milvus.writer import _places
 from qbe.search.store import FileEntry
 from qbe.stores import open_writer
 from qbe.support.errors import LibraryError, UsageError
@@ -179,4 +179,4 @@ def test_a_key_says_its_file() -> None:
 
 @given(st.lists(st.integers(0, 5), max_size=40))
 def test_places_count_the_rows_of_a_file_that_came_before(file: list[int]) -> None:
-    assert _places(np.array(file, np.uint32)).tolist() == [file[:at].count(own) for at, own in enumerate(file)]
+    assert places_in_files(np.array(file, np.uint32)).tolist() == [file[:at].count(own) for at, own in enumerate(file)]

@@ -29,6 +29,11 @@ class Address:
     library: str
     token: str = field(repr=False)
 
+    @property
+    def is_secret(self) -> bool:
+        """Whether TLS keeps what is said from others."""
+        return self.uri.startswith("https")
+
 
 def parse_address(name: str) -> Address:
     """What a name says. The token is a key, or user:password, in the name or else in $QBE_MILVUS_TOKEN.

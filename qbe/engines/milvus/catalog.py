@@ -14,7 +14,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,7 @@ class Catalog:
     files, rows, samples : how many files there are, their segments, and how long they are together
     unread, by_ffmpeg : how many of them could not be read to their end, and how many ffmpeg decoded
     budgets : recalls, rising, and how many rows a search has to look at to reach each
+    since : when it was made known, as the server counts time: all that it tells of was there before. None: not known
     """
 
     about: About
@@ -62,6 +63,7 @@ class Catalog:
     unread: int = 0
     by_ffmpeg: int = 0
     budgets: tuple[tuple[float, int], ...] = ()
+    since: int | None = None
 
     @property
     def centre(self) -> Vector:
@@ -69,7 +71,7 @@ class Catalog:
 
     def properties(self) -> dict[str, str]:
         """As they are kept."""
-        told = asdict(self)
+        told = asdict(replace(self, since=None))
         told["about"]["folder"] = self.about.folder and os.fsdecode(self.about.folder)
         return {PROPERTY: json.dumps({"format": FORMAT, **told})}
 
@@ -105,7 +107,7 @@ def read_catalog(server: Server) -> Catalog | None:
     found = server.properties(server.address.library)
     if found is None:
         return None
-    _, properties = found
+    _, properties, since = found
     try:
         told = json.loads(properties[PROPERTY])
     except (KeyError, ValueError):
@@ -115,4 +117,5 @@ def read_catalog(server: Server) -> Catalog | None:
     budgets = tuple((float(recall), int(rows)) for recall, rows in told.pop("budgets"))
     about = told.pop("about")
     folder = about.pop("folder", None)
-    return Catalog(About(**about, folder=folder and os.fsencode(folder)), budgets=budgets, **told)
+    told |= {"about": About(**about, folder=folder and os.fsencode(folder)), "budgets": budgets, "since": since}
+    return Catalog(**told)

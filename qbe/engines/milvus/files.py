@@ -73,15 +73,15 @@ def entry_of(row: Row) -> FileEntry:
 class Files:
     """Those of a library that were there at one moment.
 
-    name : of their collection; next : numbers from this on no file has
+    name : of their collection; next : numbers from this on no file has; since : as of a catalog
     """
 
-    def __init__(self, server: Server, name: str, next: int) -> None:
-        self.server, self.name, self.next = server, name, next
-        self.gone = frozenset(int(row["gone"]) for row in self._rows(f"gone > {NONE}", ["gone"], fresh=True))
+    def __init__(self, server: Server, name: str, next: int, since: int | None) -> None:
+        self.server, self.name, self.next, self.since = server, name, next, since
+        self.gone = frozenset(int(row["gone"]) for row in self._rows(f"gone > {NONE}", ["gone"]))
 
-    def _rows(self, filter: str, fields: list[str], *, fresh: bool = False) -> list[Row]:
-        return self.server.query(self.name, f"{filter} and number < {self.next}", fields, fresh=fresh)
+    def _rows(self, filter: str, fields: list[str]) -> list[Row]:
+        return self.server.query(self.name, f"{filter} and number < {self.next}", fields, since=self.since)
 
     def all(self, inside: Iterable[bytes] = ()) -> Iterator[FileEntry]:
         """Those that are there, in the order they came. inside : globs; files that match none may be left out"""

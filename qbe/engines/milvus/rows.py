@@ -38,8 +38,8 @@ def fields(dimension: int) -> list[tuple[str, DataType, dict[str, Any]]]:
     return [("key", DataType.INT64, {}), (VECTOR, DataType.FLOAT_VECTOR, {"dim": dimension}), *places]
 
 
-# A graph (Malkov and Yashunin, arXiv 1603.09320), of the links and the care that the engine's documents propose.
-INDEX = {"index_type": "HNSW", "metric_type": "IP", "params": {"M": 16, "efConstruction": 200}}
+# A graph (Malkov and Yashunin, arXiv 1603.09320). What less care costs in recall, a search makes up by looking at more.
+INDEX = {"index_type": "HNSW", "metric_type": "IP", "params": {"M": 16, "efConstruction": 128}}
 
 
 def keys_of(entry: FileEntry) -> range:
@@ -54,10 +54,10 @@ def files_of(keys: Numbers) -> Numbers:
 
 
 class Rows:
-    """name : of their collection; those that were asked for lately are kept."""
+    """name : of their collection; since : as of a catalog. Those that were asked for lately are kept."""
 
-    def __init__(self, server: Server, name: str, dimension: int) -> None:
-        self.server, self.name, self.dimension = server, name, dimension
+    def __init__(self, server: Server, name: str, dimension: int, since: int | None = None) -> None:
+        self.server, self.name, self.dimension, self.since = server, name, dimension, since
         self._places: dict[int, tuple[int, int, float]] = {}
         self._vectors: dict[int, Vector] = {}
 
@@ -72,15 +72,15 @@ class Rows:
         kept = [self._vectors[key] for key in keys.tolist()]
         return np.stack(kept) if kept else np.zeros((0, self.dimension), np.float32)
 
-    def keep(self, rows: Iterable[Row]) -> None:
+    def keep(self, keys: Iterable[int], rows: Iterable[Row]) -> None:
         """Remember what an answer tells of rows."""
         if len(self._places) > KEPT:
             self._places.clear()
             self._vectors.clear()
-        for row in rows:
-            self._places[row["key"]] = row["start"], row["length"], row["level"]
+        for key, row in zip(keys, rows, strict=True):
+            self._places[key] = row["start"], row["length"], row["level"]
             if VECTOR in row:
-                self._vectors[row["key"]] = row[VECTOR]
+                self._vectors[key] = row[VECTOR]
 
     def _ask(self, keys: list[int], fields: tuple[str, ...]) -> None:
         if not keys:
@@ -88,10 +88,13 @@ class Rows:
         keys = sorted(set(keys))
         rows: list[Row] = []
         for first in range(0, len(keys), LISTED):
-            rows += self.server.query(self.name, f"key in {keys[first : first + LISTED]}", ["key", *fields])
+            rows += self._query(f"key in {keys[first : first + LISTED]}", ["key", *fields])
         if len(rows) != len(keys):
             raise self.missing()
-        self.keep(rows)
+        self.keep((row["key"] for row in rows), rows)
+
+    def _query(self, filter: str, fields: list[str]) -> list[Row]:
+        return self.server.query(self.name, filter, fields, since=self.since)
 
     def missing(self) -> LibraryError:
         return LibraryError(f"{self.server.address.name}: segments are missing: it was written since: open it again")
@@ -100,7 +103,7 @@ class Rows:
         """All rows of files, which come by their numbers, in order, and their vectors: whole files, if these are not
         over PAGE rows."""
         for spans in _pages(files):
-            rows = self.server.query(self.name, _within(spans), ["key", VECTOR])
+            rows = self._query(_within(spans), ["key", VECTOR])
             rows.sort(key=lambda row: int(row["key"]))
             keys = np.concatenate([np.arange(span.start, span.stop) for span in spans])
             if [row["key"] for row in rows] != keys.tolist():
@@ -109,9 +112,10 @@ class Rows:
 
     def near(self, vectors: Vector, limit: int, candidates: int, next: int) -> list[Near]:
         """For each vector, about the `limit` rows nearest to it, best first. next : as `Files.next`"""
-        found = self.server.search(self.name, VECTOR, vectors, limit, f"key < {next << BITS}", candidates, PLACES)
+        filter = f"key < {next << BITS}"
+        found = self.server.search(self.name, VECTOR, vectors, limit, filter, candidates, PLACES, since=self.since)
         for keys, _, rows in found:
-            self.keep({"key": key, **row} for key, row in zip(keys.tolist(), rows, strict=True))
+            self.keep(keys.tolist(), rows)
         return [Near(keys, scores) for keys, scores, _ in found]
 
 

@@ -12,7 +12,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -21,6 +21,7 @@ from pymilvus import DataType, MilvusClient
 from pymilvus.exceptions import MilvusException
 
 from qbe.engines.milvus.address import Address
+from qbe.engines.milvus.faults import LoadingError, SilentError, fault_of, ours
 from qbe.streams.records import Numbers, Vector
 from qbe.support.errors import LibraryError, LibraryWarning
 
@@ -28,21 +29,12 @@ CONNECTING, ANSWERING, WORKING = 5, 9, 600  # seconds: to be reached, to answer,
 LOADING = 60  # seconds to wait for what it has not yet in memory
 POLLED, TOLD = 0.2, 5  # seconds between looking how far it is, and saying so
 OLDEST = 2, 3
+INDEXED = "total_rows", "indexed_rows", "pending_index_rows"  # it tells of an index
 NOT_FOUND, BUSY = 100, 8  # its codes for a collection that is not there, and for more than it takes at a time
-NOT_LOADED = re.compile(r"not (fully )?loaded|not ready|no available shard|channel not available|recovering", re.I)
 WRITING = ("Insert", "Delete", "Flush", "CreateIndex", "LoadCollection", "CreateCollection", "DropCollection")
 SERVICE = "milvus.proto.milvus.MilvusService"
-FRESH, NEAR = "Strong", "Bounded"  # all that has been written is seen; or all but the last seconds
 
 Row = dict[str, Any]
-
-
-class LoadingError(LibraryError):
-    """It cannot answer as long as it has not loaded what it is asked for."""
-
-
-class SilentError(LoadingError):
-    """It does not answer: it is down, or loading."""
 
 
 def _deadlines() -> str:
@@ -58,61 +50,37 @@ class Server:
     def __init__(self, address: Address) -> None:
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL + 1)  # it would print tracebacks of what we handle
         self.address = address
-        with self._errors():
+        with ours(self.address):
             self._client = MilvusClient(
                 address.uri,
                 token=address.token,
                 timeout=CONNECTING,
-                secure=address.uri.startswith("https"),
+                secure=address.is_secret,
                 grpc_options={"grpc.service_config": _deadlines()},
             )
             self.version = str(self._client.get_server_version(retry_times=0)).removeprefix("v")
         if (found := re.match(r"(\d+)\.(\d+)", self.version)) and tuple(map(int, found.groups())) < OLDEST:
             raise LibraryError(f"{address.name}: the server is Milvus {self.version}: 2.3 or later is needed")
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Errors of the client as ours."""
-        try:
-            yield
-        except (MilvusException, grpc.RpcError) as error:
-            told = self._told(error)
-            if isinstance(error, grpc.RpcError) and error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
-                raise SilentError(told) from None
-            raise (LoadingError if NOT_LOADED.search(told) else LibraryError)(told) from None
-
-    def _told(self, error: Exception) -> str:
-        name, host = self.address.name, self.address.host
-        code = error.code() if isinstance(error, grpc.RpcError) else getattr(error, "code", None)
-        text = str(getattr(error, "message", "") or getattr(error, "details", lambda: error)())
-        if code == grpc.StatusCode.DEADLINE_EXCEEDED:
-            return f"{name}: the server at {host} does not answer: see that it and all its nodes run"
-        if code == grpc.StatusCode.UNAVAILABLE or "Fail connecting" in text:
-            return f"{name}: no Milvus server can be reached at {host}: see that it runs"
-        for secret in {self.address.token, *self.address.token.split(":")} - {""}:
-            text = text.replace(secret, "...")
-        if re.search(r"unauthenticated|auth check failure|permission", text, re.I):
-            return f"{name}: the server at {host} lets no one in without the right token: set $QBE_MILVUS_TOKEN"
-        return f"{name}: the server at {host} says: {' '.join(text.split())[:300]}"
-
     def collections(self) -> list[str]:
-        with self._errors():
+        with ours(self.address):
             return list(self._client.list_collections(retry_times=0))
 
-    def properties(self, name: str) -> tuple[str, dict[str, str]] | None:
-        """The collection of that name or alias, and its properties; None where there is none."""
+    def properties(self, name: str) -> tuple[str, dict[str, str], int | None] | None:
+        """The collection of that name or alias, its properties, and when it was made, as the server counts time. None
+        where there is none."""
         try:
             told = self._client.describe_collection(name, retry_times=0)
         except MilvusException as error:
             if error.code == NOT_FOUND:
                 return None
-            raise LibraryError(self._told(error)) from None
+            raise fault_of(error, self.address) from None
         except grpc.RpcError as error:
-            raise LibraryError(self._told(error)) from None
-        return told["collection_name"], dict(told.get("properties", {}))
+            raise fault_of(error, self.address) from None
+        return told["collection_name"], dict(told.get("properties", {})), told.get("created_timestamp") or None
 
     def set_properties(self, name: str, properties: dict[str, str]) -> None:
-        with self._errors():
+        with ours(self.address):
             self._client.alter_collection_properties(name, properties, retry_times=0)
 
     def create(
@@ -126,7 +94,7 @@ class Server:
 
         index : of the vectors: index_type, metric_type and params; without one nothing is searched for, nor loaded
         """
-        with self._errors():
+        with ours(self.address):
             schema = self._client.create_schema(auto_id=False)
             for number, (field, kind, parameters) in enumerate(fields):
                 schema.add_field(field, kind, is_primary=number == 0, **parameters)
@@ -137,12 +105,12 @@ class Server:
                 self._client.create_index(name, indexes, sync=False, retry_times=0)
 
     def drop(self, name: str) -> None:
-        with self._errors():
+        with ours(self.address):
             self._client.drop_collection(name, retry_times=0)
 
     def point(self, alias: str, name: str) -> None:
         """Make an alias another name of a collection, at once."""
-        with self._errors():
+        with ours(self.address):
             if self._client.has_collection(alias, retry_times=0):
                 self._client.alter_alias(name, alias, retry_times=0)
             else:
@@ -158,29 +126,31 @@ class Server:
                 if (
                     error.code != BUSY or time.monotonic() - began > LOADING
                 ):  # it has refused them, so they may come again
-                    raise LibraryError(self._told(error)) from None
+                    raise fault_of(error, self.address) from None
                 time.sleep(POLLED)
             except grpc.RpcError as error:
-                raise LibraryError(self._told(error)) from None
+                raise fault_of(error, self.address) from None
         if done["insert_count"] != len(rows):
             raise LibraryError(f"{self.address.name}: the server took {done['insert_count']} of {len(rows)} rows")
 
     def delete(self, name: str, filter: str) -> None:
-        with self._errors():
+        with ours(self.address):
             self._client.delete(name, filter=filter, retry_times=0)
 
     def flush(self, name: str) -> None:
         """Have all on disk."""
-        with self._errors():
+        with ours(self.address):
             self._client.flush(name, timeout=WORKING, retry_times=0)
 
     def wait_for_index(self, name: str, field: str) -> None:
-        """Until all that is flushed can be searched for by its index."""
+        """Until all that is flushed can be searched for by its index. That the server may go on to put parts of it
+        together, and index these anew, is not waited for."""
         deadline = time.monotonic() + 60 * WORKING
-        with self._errors():
+        with ours(self.address):
             while time.monotonic() < deadline:
                 told = self._client.describe_index(name, field, retry_times=0) or {}
-                if told.get("state", "Finished") == "Finished" and not int(told.get("pending_index_rows", 0)):
+                total, done, left = (int(told.get(of, 0)) for of in INDEXED)
+                if done >= total or (told.get("state") == "Finished" and not left):
                     return
                 if told.get("state") == "Failed":
                     break
@@ -214,7 +184,7 @@ class Server:
 
     def _is_loaded(self, name: str) -> bool:
         try:
-            with self._errors():
+            with ours(self.address):
                 state = self._client.get_load_state(name, retry_times=0)["state"].name
                 if state == "NotLoad":
                     self._client.load_collection(name, _async=True, retry_times=0)
@@ -222,29 +192,40 @@ class Server:
         except SilentError as error:  # this it would answer while it is loading, too
             raise LibraryError(str(error)) from None
 
-    def count(self, name: str, filter: str = "", *, fresh: bool = True) -> int:
-        """Of rows. fresh : also those of the last seconds"""
-        level = FRESH if fresh else NEAR
-        with self._errors():
-            [row] = self._client.query(name, filter, ["count(*)"], consistency_level=level, retry_times=0)
+    def count(self, name: str, filter: str = "", *, since: int | None = None) -> int:
+        """Of rows. since : as for `query`"""
+        [row] = self.query(name, filter, ["count(*)"], since=since)
         return int(row["count(*)"])
 
-    def query(self, name: str, filter: str, fields: Sequence[str], *, fresh: bool = False) -> list[Row]:
-        """Fields of all rows that a filter lets through, in any order. fresh : also those of the last seconds"""
-        level = FRESH if fresh else NEAR
-        with self._errors():
+    def query(self, name: str, filter: str, fields: Sequence[str], *, since: int | None = None) -> list[Row]:
+        """Fields of all rows that a filter lets through, in any order.
+
+        since : a moment, as of `properties`: what was written before it is surely seen. None: what was written up to
+            now, for which the server waits some tenths of a second
+        """
+        with ours(self.address):
             rows: list[Row] = list(
-                self._client.query(
-                    name, filter, list(fields), consistency_level=level, strict_float32=True, retry_times=0
-                )
+                self._client.query(name, filter, list(fields), strict_float32=True, retry_times=0, **_seen(since))
             )
         return rows
 
     def search(
-        self, name: str, field: str, vectors: Vector, limit: int, filter: str, effort: int, fields: Sequence[str]
+        self,
+        name: str,
+        field: str,
+        vectors: Vector,
+        limit: int,
+        filter: str,
+        effort: int,
+        fields: Sequence[str],
+        *,
+        since: int | None = None,
     ) -> list[tuple[Numbers, Vector, list[Row]]]:
-        """For each vector, the keys of the rows nearest to it, best first, their scores, and some fields of them."""
-        with self._errors():
+        """For each vector, the keys of the rows nearest to it, best first, their scores, and some fields of them.
+
+        since : as for `query`
+        """
+        with ours(self.address):
             found = self._client.search(
                 name,
                 list(vectors),
@@ -253,10 +234,17 @@ class Server:
                 list(fields),
                 search_params={"metric_type": "IP", "params": {"ef": effort}},
                 anns_field=field,
-                consistency_level=NEAR,
                 retry_times=0,
+                **_seen(since),
             )
         return [
             (np.array(hits.ids, np.int64), np.array(hits.distances, np.float32), [hit["entity"] for hit in hits])
             for hits in found
         ]
+
+
+def _seen(since: int | None) -> dict[str, Any]:
+    """What of that which was written is to be seen: as for `Server.query`, in the client's words."""
+    if since is None:
+        return {"consistency_level": "Strong"}
+    return {"consistency_level": "Customized", "guarantee_timestamp": since}

@@ -38,7 +38,7 @@ class MilvusStore:
     def __init__(self, server: Server, catalog: Catalog) -> None:
         self.name, self.server, self.catalog = server.address.name, server, catalog
         self.table = open_files(server, catalog)
-        self.kept = Rows(server, catalog.segments, catalog.about.dimension)
+        self.kept = Rows(server, catalog.segments, catalog.about.dimension, catalog.since)
         self._middle = catalog.centre
         self._known: dict[int, FileEntry] = {}
 
@@ -85,7 +85,9 @@ class MilvusStore:
         lists = iter(found)
         for query, filter in zip(queries, only, strict=True):
             own = [next(lists) for _ in query]
-            admitted = [near[self._may(near.rows, filter)] for near in own]
+            may = self._may(np.concatenate([near.rows for near in own]), filter)
+            ends = np.cumsum([len(near.rows) for near in own])
+            admitted = [near[of_one] for near, of_one in zip(own, np.split(may, ends[:-1]), strict=True)]
             too_few = any(
                 len(near.rows) < min(enough, len(all_of.rows)) for near, all_of in zip(admitted, own, strict=True)
             )
@@ -110,10 +112,9 @@ class MilvusStore:
     def _scan(self, only: Filter = Filter()) -> Iterator[tuple[Numbers, Vector]]:
         """All rows of the files that may answer, and their vectors."""
         wait_for_all(self.table, self.catalog)
-        return self.kept.scan(entry for entry in self.table.all(only.inside) if self._sounds(entry, only))
-
-    def _sounds(self, entry: FileEntry, only: Filter) -> bool:
-        return entry.segments > 0 and only.admits(entry, self.about.folder)
+        folder = self.about.folder
+        entries = (entry for entry in self.table.all(only.inside) if entry.segments)
+        return self.kept.scan(entry for entry in entries if only.admits(entry, folder))
 
     def reaching(self, query: Vector, least: float) -> Numbers:
         parts = [rows[_cosines(query, vectors).max(1) >= least - ROUNDING] for rows, vectors in self._scan()]
@@ -182,10 +183,9 @@ class MilvusStore:
         if not only:
             return np.ones(len(files), bool)
         asked, number = np.unique(files.astype(np.int64), return_inverse=True)
-        may: NDArray[np.bool_] = np.array(
-            [only.admits(entry, self.about.folder) for entry in self._entries(asked)], bool
-        )[number]
-        return may
+        folder = self.about.folder
+        may: NDArray[np.bool_] = np.array([only.admits(entry, folder) for entry in self._entries(asked)], bool)
+        return may[number]
 
     def places(self, rows: Numbers) -> NDArray[np.integer[Any]]:
         return np.column_stack([files_of(rows), self.kept.places(rows)[:, :2].astype(np.int64)])
@@ -210,7 +210,10 @@ class MilvusStore:
 
     def files(self) -> Iterator[FileEntry]:
         wait_for_all(self.table, self.catalog)
-        return self.table.all()
+        for entry in self.table.all():
+            if len(self._known) < KNOWN:
+                self._known[entry.number] = entry
+            yield entry
 
     def held(self) -> tuple[int, int]:
         return self.catalog.files, self.catalog.rows

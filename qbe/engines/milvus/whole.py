@@ -3,6 +3,8 @@ answer with what it has: so what there is is counted, when a library is opened a
 
 from __future__ import annotations
 
+from functools import partial
+
 from qbe.engines.milvus.catalog import Catalog, read_catalog
 from qbe.engines.milvus.files import NONE, Files
 from qbe.engines.milvus.rows import BITS
@@ -20,7 +22,7 @@ def open_files(server: Server, catalog: Catalog) -> Files:
     def is_whole() -> bool:
         if not server.has_loaded((catalog.table, catalog.segments)):
             return False
-        opened[:] = [Files(server, catalog.table, catalog.next)]
+        opened[:] = [Files(server, catalog.table, catalog.next, catalog.since)]
         return has_all(opened[0], catalog)
 
     server.wait_until(is_whole)
@@ -30,24 +32,25 @@ def open_files(server: Server, catalog: Catalog) -> Files:
 def wait_for_all(table: Files, catalog: Catalog) -> None:
     """Before a library that was opened is asked: the server may have been started anew since. LibraryError where it has
     been written so often that what was there is no longer kept."""
-    if not has_all(table, catalog, fresh=False):
+    if not has_all(table, catalog):
         now = read_catalog(table.server)
         if now is None or now.generation > catalog.generation + 1:
             raise LibraryError(f"{table.server.address.name}: it was written since it was opened: open it again")
         open_files(table.server, catalog)
 
 
-def has_all(table: Files, catalog: Catalog, *, fresh: bool = True) -> bool:
-    """Whether the files and segments that a library tells of are there. fresh : as `Server.count`"""
-    server, gone = table.server, sorted(table.gone)
-    files = server.count(table.name, f"number < {catalog.next} and gone == {NONE}", fresh=fresh)
+def has_all(table: Files, catalog: Catalog) -> bool:
+    """Whether the files and segments that a library tells of are there."""
+    gone = sorted(table.gone)
+    count = partial(table.server.count, since=catalog.since)
+    files = count(table.name, f"number < {catalog.next} and gone == {NONE}")
     for first in range(0, len(gone), NUMBERS):
-        files -= server.count(table.name, f"number in {gone[first : first + NUMBERS]}", fresh=fresh)
-    rows = server.count(catalog.segments, f"key < {catalog.next << BITS}", fresh=fresh)
+        files -= count(table.name, f"number in {gone[first : first + NUMBERS]}")
+    rows = count(catalog.segments, f"key < {catalog.next << BITS}")
     ranges = _ranges(gone)
     if 0 < len(ranges) <= RANGES:
         where = " or ".join(f"(key >= {first << BITS} and key < {last << BITS})" for first, last in ranges)
-        rows -= server.count(catalog.segments, where, fresh=fresh)
+        rows -= count(catalog.segments, where)
     return files == catalog.files and (rows == catalog.rows or (len(ranges) > RANGES and rows > catalog.rows))
 
 

@@ -28,32 +28,22 @@ from qbe.engines.milvus.catalog import (
     text_of,
 )
 from qbe.engines.milvus.files import BY_FFMPEG, FAILED, Files, row_of, row_of_gone
+from qbe.engines.milvus.inserting import Centre, Inserter, entries_of
 from qbe.engines.milvus.lock import Lock, locked
-from qbe.engines.milvus.rows import BITS, MOST, Rows, keys_of
-from qbe.engines.milvus.server import WORKING, Row, Server
+from qbe.engines.milvus.rows import BITS, Rows, keys_of
+from qbe.engines.milvus.server import WORKING, Server
 from qbe.engines.milvus.store import MilvusStore
 from qbe.engines.milvus.whole import open_files
-from qbe.search.centring import centred, middle
+from qbe.search.centring import middle
 from qbe.search.store import About, FileEntry
 from qbe.search.writer import Written, built_of, check_appended
 from qbe.streams.intake import Intake
-from qbe.streams.records import Embedding, File, Header, Vector
+from qbe.streams.records import Embedding, File, Header
 from qbe.streams.spelling import Spelling
 from qbe.support.errors import LibraryError
 from qbe.support.names import here, where_begun
 
-BATCH = 4096  # rows in one call: some megabytes, of the 64 that a server takes
 DELETED = 4096  # keys in one call
-
-
-class Centre:
-    """The point that vectors are seen from."""
-
-    def __init__(self, middle: Vector) -> None:
-        self.middle = middle
-
-    def seen(self, vectors: Vector) -> Vector:
-        return centred(vectors, self.middle).astype(np.float32)
 
 
 class MilvusWriter:
@@ -61,6 +51,7 @@ class MilvusWriter:
 
     def __init__(self, server: Server, lock: Lock) -> None:
         self.server, self.lock, self.name = server, lock, server.address.name
+        self.inserter = Inserter(server, lock)
 
     def replace(self, header: Header, embeddings: Iterable[Embedding], files: Iterable[File]) -> Written:
         _, dimension = built_of(header)
@@ -129,7 +120,7 @@ class MilvusWriter:
     def _delete(self, table: Files, catalog: Catalog) -> None:
         """Files that are gone: their segments, then they themselves, and last what tells that they are gone."""
         gone = sorted(table.gone)
-        there = self.server.query(table.name, f"number in {gone}", files.COLUMNS, fresh=True) if gone else []
+        there = self.server.query(table.name, f"number in {gone}", files.COLUMNS) if gone else []
         keys = [key for entry in map(files.entry_of, there) for key in keys_of(entry)]
         for name, field, numbers in ((catalog.segments, "key", keys), (table.name, "number", gone)):
             for first in range(0, len(numbers), DELETED):
@@ -148,15 +139,15 @@ class MilvusWriter:
         empty = Catalog(about, text_of(centre.middle), table, segments, generation, 0, 0, 0, 0)
         self.server.create(segments, rows.fields(dimension), index=rows.INDEX)
         self.server.create(table, files.FIELDS, index=files.INDEX)
-        entries = _entries(intake, 0)
-        self._insert(segments, intake, centre, 0)
-        self._insert_files(table, map(row_of, entries))
+        entries = entries_of(intake, 0)
+        self.inserter.segments(segments, intake, centre, 0)
+        self.inserter.files(table, map(row_of, entries))
         for name, field in ((segments, rows.VECTOR), (table, "unused")):
             self.server.flush(name)
             self.server.wait_for_index(name, field)
         self.server.wait_until(lambda: self.server.has_loaded(names), WORKING)
-        self._count(segments, "", intake.count)
-        self._count(table, "", len(entries))
+        self.inserter.count(segments, "", intake.count)
+        self.inserter.count(table, "", len(entries))
         kept = Rows(self.server, segments, dimension)
         catalog = replace(
             _changed(empty, entries, []), next=len(entries), budgets=measure_budgets(kept, intake, centre, len(entries))
@@ -181,9 +172,9 @@ class MilvusWriter:
         there = list(table.named({form for _, file in found for form in spelling.forms(file.path)}))
         self._take(catalog, intake, found)
         gone = {entry.number: entry for entry in [*replaced, *there, *(entry for entry, _ in found)]}
-        entries = _entries(intake, catalog.next)
+        entries = entries_of(intake, catalog.next)
         if entries:
-            self._insert(catalog.segments, intake, Centre(catalog.centre), catalog.next)
+            self.inserter.segments(catalog.segments, intake, Centre(catalog.centre), catalog.next)
             self._commit(catalog, entries, list(gone.values()))
         return len(found)
 
@@ -201,73 +192,18 @@ class MilvusWriter:
         """Files that came, whose rows are there, and files that are gone."""
         first = catalog.next + len(new)
         tombs = [row_of_gone(first + at, entry.number) for at, entry in enumerate(gone)]
-        self._insert_files(catalog.table, [*map(row_of, new), *tombs])
+        self.inserter.files(catalog.table, [*map(row_of, new), *tombs])
         for written in (catalog.segments, catalog.table):
             self.server.flush(written)
-        self._count(catalog.segments, f"key >= {catalog.next << BITS}", sum(entry.segments for entry in new))
-        self._count(catalog.table, f"number >= {catalog.next}", len(new) + len(tombs))
+        self.inserter.count(catalog.segments, f"key >= {catalog.next << BITS}", sum(entry.segments for entry in new))
+        self.inserter.count(catalog.table, f"number >= {catalog.next}", len(new) + len(tombs))
         changed = replace(_changed(catalog, new, gone), next=first + len(tombs))
         self.lock.check()
         publish(self.server, changed)
 
-    def _insert(self, segments: str, intake: Intake, centre: Centre, first: int) -> None:
-        """The rows of what has come. first : the number of its first file"""
-        columns = [
-            np.asarray(column) for column in (intake.row_file, intake.row_start, intake.row_length, intake.row_level)
-        ]
-        places = _places(columns[0])
-        at = 0
-        for vectors in intake.seen(centre):
-            part = slice(at, at + len(vectors))
-            keys = ((columns[0][part].astype(np.int64) + first) << BITS) + places[part]
-            told = (column[part].tolist() for column in columns[1:])
-            self.lock.check()
-            self.server.insert(
-                segments,
-                [
-                    {"key": key, rows.VECTOR: vector, "start": start, "length": length, "level": level}
-                    for key, vector, start, length, level in zip(keys.tolist(), vectors, *told, strict=True)
-                ],
-            )
-            at += len(vectors)
-
-    def _insert_files(self, name: str, told: Iterable[Row]) -> None:
-        every = list(told)
-        for first in range(0, len(every), BATCH):
-            self.lock.check()
-            self.server.insert(name, every[first : first + BATCH])
-
-    def _count(self, name: str, filter: str, expected: int) -> None:
-        """LibraryError where the server has not all that it said it had taken, or some of it twice."""
-        there = self.server.count(name, filter)
-        if there != expected:
-            raise LibraryError(f"{self.name}: not written: the server has {there} of {expected} rows: try again")
-
 
 def _written(intake: Intake) -> Written:
     return Written(len(intake.names), intake.count, intake.repeated, lost=len(intake.moved))
-
-
-def _entries(intake: Intake, first: int) -> list[FileEntry]:
-    """The files that came. first : the number of the first one"""
-    segments = np.bincount(np.asarray(intake.row_file, np.int64), minlength=len(intake.names))
-    if segments.max(initial=0) >= MOST:
-        raise LibraryError(f"a file of {segments.max()} segments has more than a Milvus server is given")
-    ends, sizes, mtimes, contents, states = intake.file_columns
-    columns = zip(intake.names, sizes, mtimes, ends, segments.tolist(), contents, states, strict=True)
-    return [
-        FileEntry(first + number, path, size, mtime, end, rows, content, bool(bits & FAILED), bool(bits & BY_FFMPEG))
-        for number, (path, size, mtime, end, rows, content, bits) in enumerate(columns)
-    ]
-
-
-def _places(file: np.ndarray) -> np.ndarray:
-    """Of each row, how many of its file came before it. file : of each row"""
-    order = np.argsort(file, kind="stable")
-    _, begin, counts = np.unique(file[order], return_index=True, return_counts=True)
-    places = np.empty(len(file), np.int64)
-    places[order] = np.arange(len(file)) - np.repeat(begin, counts)
-    return places
 
 
 def _changed(catalog: Catalog, new: list[FileEntry], gone: list[FileEntry]) -> Catalog:
