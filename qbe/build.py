@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from qbe.audio.finding import find_audio
 from qbe.audio.segmentation import window_hop
 from qbe.audio.silence import FAINT
+from qbe.disk import HeldNames, once
 from qbe.embedding import Path, encoder_of, files_embedded
-from qbe.stores import open_writer
+from qbe.stores import open_store, open_writer, state_of
 from qbe.streams.records import Embedding, File
 from qbe.support.errors import QbeError
 from qbe.support.names import here
@@ -54,7 +55,9 @@ def build_library(
     """
     failures: list[QbeError] = []
     ended: list[File] = []
-    sounds = list(find_audio(_names(paths), failures.append))
+    sounds = list(once(find_audio(_names(paths), failures.append)))
+    if append and state_of(os.fsdecode(name)) is not None:
+        sounds = list(map(HeldNames(open_store(os.fsdecode(name)), None), sounds))
     encoder = encoder_of(model)
     step = window_hop(hop, encoder.sample_rate, encoder.samples)
     embeddings = files_embedded(sounds, encoder, failures.append, ended.append, jobs=jobs, hop=step, silence=silence)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 
 import numpy as np
 
-from qbe.audio.identity import content, is_as_it_was, same_bytes
-from qbe.audio.matching import Matcher, same_samples
-from qbe.search.duplicates import Finder
+from qbe.audio.folding import TURN, Folded, folded, resemblance
+from qbe.audio.identity import content, file_state, is_as_it_was, same_bytes
+from qbe.audio.matching import SHORT, Matcher, mono, same_samples
+from qbe.audio.segmentation import SAMPLE_RATE
+from qbe.search.duplicates import Alike, Finder
 from qbe.search.store import About, FileEntry, Store
 from qbe.streams.records import File
+from qbe.support.ahead import in_order
 from qbe.support.errors import AudioError, OnError, raise_error
+from qbe.support.names import Inode, inode
 
-CANDIDATES = 0.8  # the score of files whose samples are compared: copies reach it, whatever was done to them
+CANDIDATES = 0.75  # the score of files whose samples are compared: copies reach it, whatever was done to them
+RESEMBLING = 0.35  # of folded sounds: what copies reach, and one in ten of what is only alike
+FOLDED = 60.0  # s; longer sounds are not folded
+TOGETHER = 1024  # files whose neighbours are looked up at once
 
 
 class Kind(StrEnum):
@@ -55,6 +62,10 @@ class _File:
     def entry(self) -> FileEntry:
         return self.names[0]
 
+    @property
+    def is_gone(self) -> bool:
+        return self.size < 0
+
     def content(self) -> int:
         """The checksum of its bytes: the library's, where the file is as it was; 0 where it cannot be read."""
         is_known = self.entry.content and is_as_it_was(File(self.path, self.entry.size, self.entry.mtime))
@@ -79,57 +90,109 @@ def copies(
     A file has all its names in one group. Raises LibraryError where the library is damaged.
     """
     files = _files((entry for entry in store.files() if not entry.failed), store.about)
-    if gone := sum(len(file.names) for file in files if file.size < 0):
+    if gone := sum(len(file.names) for file in files if file.is_gone):
         on_error(AudioError(f"{store.name}: {gone} of its files are no longer there, and cannot be compared"))
     sets = sorted(_same_bytes(files), key=lambda of_set: (-of_set[0].entry.segments, -of_set[0].size))
-    finder = Finder(store, CANDIDATES if alike is None else min(CANDIDATES, alike))
-    comparing = _Comparing(store, alike, on_error)
-    return _groups({of_set[0].entry.number: of_set for of_set in sets}, finder, comparing, on_file)
+    return _groups({of_set[0].entry.number: of_set for of_set in sets}, _Comparing(store, alike, on_error), on_file)
 
 
 def _groups(
-    sets: dict[int, list[_File]], finder: Finder, comparing: _Comparing, on_file: Callable[[int], None]
+    sets: dict[int, list[_File]], comparing: _Comparing, on_file: Callable[[int], None]
 ) -> Iterator[list[Copy]]:
     """sets : of files of the same bytes, by the number of the first, in the order in which they are to be kept"""
-    left, done = dict(sets), 0
-    for number, (file, *same) in sets.items():
-        if left.pop(number, None):
-            group = [*file.copies(Kind.SAME_FILE), *(copy for one in same for copy in one.copies(Kind.SAME_BYTES))]
-            group[0] = Copy(file.entry.path, Kind.FIRST, 1.0)
-            near = finder.duplicates(number, lambda other: other not in left) if file.entry.segments else ()
-            for other, score in near:
-                kind = comparing.kind(file, sets[other][0], score)
-                if kind:
-                    group += [copy for one in left.pop(other) for copy in one.copies(kind, score)]
-            if len(group) > 1:
-                yield group
-        done += sum(len(one.names) for one in (file, *same))
-        on_file(done)
+    left = {number: of_set[0] for number, of_set in sets.items()}  # what is in no group, and has not been the first
+    order, done = iter(sets), 0
+    while numbers := list(islice(order, TOGETHER)):
+        near = comparing.near([left[number] for number in numbers if number in left], left)
+        for number in numbers:
+            file, *same = sets[number]
+            if left.pop(number, None):
+                group = [*file.copies(Kind.SAME_FILE), *(copy for one in same for copy in one.copies(Kind.SAME_BYTES))]
+                group[0] = Copy(file.entry.path, Kind.FIRST, 1.0)
+                others = [(left[other], score) for other, score in near.get(number, ()) if other in left]
+                for other, score, kind in comparing.told(file, others):
+                    del left[other]
+                    group += [copy for one in sets[other] for copy in one.copies(kind, score)]
+                if len(group) > 1:
+                    yield group
+            done += sum(len(one.names) for one in (file, *same))
+            on_file(done)
 
 
 class _Comparing:
-    """Compares two files whose embeddings are near."""
+    """Compares files whose embeddings are near."""
 
     def __init__(self, store: Store, alike: float | None, on_error: OnError) -> None:
-        self._store, self._alike, self._on_error = store, alike, on_error
-        self._matcher = Matcher()
+        self._store, self._alike, self._on_error = store, 2.0 if alike is None else alike, on_error
+        self._finder, self._matcher = Finder(store), Matcher()
+        self._folded: dict[int, Folded] = {}
         self._unread: set[str] = set()
 
-    def kind(self, first: _File, other: _File, score: float) -> Kind | None:
-        kind = self._verified(first, other) if first.size >= 0 and other.size >= 0 else None
-        return kind or (Kind.ALIKE if self._alike is not None and score >= self._alike else None)
+    def near(self, files: Iterable[_File], others: Mapping[int, _File]) -> dict[int, Alike]:
+        """Of each file those others that may be copies, or are alike: their numbers and scores. Makes them ready."""
+        least = {
+            file.entry.number: self._alike if file.is_gone else min(CANDIDATES, self._alike)
+            for file in files
+            if file.entry.segments and not (file.is_gone and self._alike > 1)
+        }
+        near, compared = {}, dict[int, _File]()
+        for number, found in zip(least, self._finder.alike(list(least), list(least.values())), strict=True):
+            near[number] = [one for one in found if one[0] in others]
+            for other, score in near[number]:
+                if self._are_compared(others[number], others[other], score):
+                    compared |= {at: others[at] for at in (number, other) if at not in self._folded}
+        self._fold(compared.values())
+        return near
+
+    @staticmethod
+    def _are_compared(one: _File, other: _File, score: float) -> bool:
+        return score >= CANDIDATES and not one.is_gone and not other.is_gone
+
+    def _fold(self, files: Iterable[_File]) -> None:
+        """Those that are not long; what cannot be read resembles nothing."""
+        rate = self._store.about.sample_rate
+        short = [file for file in files if file.entry.end <= FOLDED * rate]
+        for file, result in zip(short, in_order(short, _folded_or_error), strict=True):
+            if isinstance(result, AudioError):
+                self._tell(result)
+                result = np.zeros(TURN, np.float16)
+            self._folded[file.entry.number] = result
+
+    def told(self, first: _File, others: Sequence[tuple[_File, float]]) -> Iterator[tuple[int, float, Kind]]:
+        """The numbers, scores and kinds of those of the others that are to be in the group of the first."""
+        compared = [other for other, score in others if self._are_compared(first, other, score)]
+        resembling = self._resembling(first, compared)
+        for other, score in others:
+            number = other.entry.number
+            kind = self._verified(first, other) if number in resembling else None
+            if kind or score >= self._alike:
+                yield number, score, kind or Kind.ALIKE
+        self._folded.pop(first.entry.number, None)  # it is in no one else's group
+
+    def _resembling(self, first: _File, others: Sequence[_File]) -> set[int]:
+        """Those of the others that may be the first, by their numbers: also what is too long to tell so."""
+        numbers = [other.entry.number for other in others]
+        own, known = self._folded.get(first.entry.number), [number for number in numbers if number in self._folded]
+        if own is None or not known:
+            return set(numbers)
+        found = resemblance(own, np.stack([self._folded[number] for number in known]))
+        return set(numbers) - {number for number, reached in zip(known, found, strict=True) if reached < RESEMBLING}
 
     def _verified(self, first: _File, other: _File) -> Kind | None:
         try:
             if first.entry.end == other.entry.end and same_samples(first.path, other.path):
                 return Kind.SAME_AUDIO
-            if self._matcher.is_same(first.path, other.path, self._loudest(first.entry)):
+            is_long = max(first.entry.end, other.entry.end) / self._store.about.sample_rate > SHORT / SAMPLE_RATE
+            if self._matcher.is_same(first.path, other.path, self._loudest(first.entry) if is_long else None):
                 return Kind.SAME_RECORDING
         except AudioError as error:
-            if str(error) not in self._unread:
-                self._unread.add(str(error))
-                self._on_error(error)
+            self._tell(error)
         return None
+
+    def _tell(self, error: AudioError) -> None:
+        if str(error) not in self._unread:
+            self._unread.add(str(error))
+            self._on_error(error)
 
     def _loudest(self, file: FileEntry) -> float:
         """Where the loudest segment begins, seconds."""
@@ -138,17 +201,21 @@ class _Comparing:
         return float(self._store.places(rows[[levels.argmax()]])[0, 1]) / self._store.about.sample_rate
 
 
+def _folded_or_error(file: _File) -> list[Folded | AudioError]:
+    try:
+        return [folded(np.concatenate(list(mono(file.path, 0.0, FOLDED))))]
+    except AudioError as error:
+        return [error]
+
+
 def _files(entries: Iterable[FileEntry], about: About) -> list[_File]:
     """Each file once, in the order of the first names."""
-    found: dict[tuple[int, int], _File] = {}
+    found: dict[Inode | bytes, _File] = {}
     for entry in entries:
         path = about.located(entry.path)
-        try:
-            status = os.stat(path)
-            key, size = (status.st_dev, status.st_ino), status.st_size
-        except (OSError, ValueError):
-            key, size = (-1, entry.number), -1
-        found.setdefault(key, _File([], path, size)).names.append(entry)
+        state = file_state(path)
+        file = found.setdefault(inode(path) or path, _File([], path, state.size if state else -1))
+        file.names.append(entry)
     return list(found.values())
 
 

@@ -9,20 +9,19 @@ time of the last change must be the same too.
 from __future__ import annotations
 
 import os
-import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 
 from qbe.audio.identity import WHOLE, content, file_state, is_as_it_was
 from qbe.search.store import About, FileEntry, Store
 from qbe.streams.framing import StreamReader
 from qbe.streams.records import File
-from qbe.support.names import absolute, here, key
+from qbe.support.names import Inode, absolute, here, inode, key
 
 SEVERAL = 3  # files of a folder that are gone, from which on it may be the folder that is
-Inode = tuple[int, int]
 
 
 class Standing(StrEnum):
@@ -58,19 +57,10 @@ def once(paths: Iterable[bytes]) -> Iterator[bytes]:
     """Each file once, by the first of its names."""
     seen: set[Inode | bytes] = set()
     for path in paths:
-        file = _inode(path) or path
+        file = inode(path) or path
         if file not in seen:
             seen.add(file)
             yield path
-
-
-def _inode(path: bytes) -> Inode | None:
-    """By what a file is told from all others on this machine. None where there is none, or it is a pipe or the like."""
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
 
 
 @dataclass
@@ -125,10 +115,10 @@ class _Comparison:
         met = {path: self.known.get(self.key(path, self.here)) for path in paths}
         for entry in met.values():
             self.left.pop(entry.number if entry else -1, None)
-        inodes = {inode: entry for entry in self.left.values() if (inode := _inode(self.located(entry)))}
+        held = {at: entry for entry in self.left.values() if (at := inode(self.located(entry)))}
         names = {path: path for path in paths}  # by which each is to be held
         for path in (path for path, entry in met.items() if entry is None):
-            if (inode := _inode(path)) and (entry := inodes.get(inode)):
+            if (at := inode(path)) and (entry := held.get(at)):
                 met[path], names[path] = entry, self.located(entry)
                 self.left.pop(entry.number, None)
         gone = [entry for entry in self.left.values() if is_gone(self.located(entry))]
@@ -176,6 +166,31 @@ class _Free:
                 self._taken.add(number)
                 return replace(state, content=checksum), entry
         return None
+
+
+class HeldNames:
+    """Gives each file the name by which a store has it, whichever of its names is given; others keep theirs.
+
+    given : the folder in which names are given; None: here
+    """
+
+    def __init__(self, store: Store, given: bytes | None) -> None:
+        self._store, self._given, self._folder = store, given or here() or b"", store.about.folder or here() or b""
+        self._keys = {key(entry.path, self._folder, None) for entry in store.files()}
+        self._found: dict[bytes, bytes] = {}
+
+    def __call__(self, name: bytes) -> bytes:
+        if name not in self._found:
+            is_known = key(name, self._folder, self._given) in self._keys
+            at = None if is_known else inode(os.path.join(self._given, name))
+            self._found[name] = self._by_inode.get(at, name) if at else name
+        return self._found[name]
+
+    @cached_property
+    def _by_inode(self) -> dict[Inode | None, bytes]:
+        """All files are looked at on disk only where one comes under a name that is not known."""
+        paths = [os.path.join(self._folder, entry.path) for entry in self._store.files()]
+        return {inode(path): path for path in reversed(paths)}
 
 
 def held_by_stream(reader: StreamReader) -> list[FileEntry]:

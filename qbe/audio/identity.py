@@ -17,7 +17,7 @@ def file_state(path: bytes) -> File | None:
     """By what to see whether a file changes. None where there is none, or something else, such as a pipe."""
     try:
         status = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):  # a name with a NUL in it is no file's
         return None
     return File(path, status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
 

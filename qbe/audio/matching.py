@@ -4,8 +4,8 @@ Two sounds are one recording where one, moved by up to a second, is the other ti
 cross-correlation there is near 1. Codecs and dither leave it so; other takes and other pitches do not, and less the
 longer and the brighter a sound is. A short low drum is much like itself a semitone away: what is near enough is
 therefore measured on the sound, which must be nearer to the other than to itself a semitone up or down. Two hits of one
-drum share its low, loud ring, and differ in what is quicker: the differences of neighbouring samples, which weigh
-frequencies alike that fade with their height, are correlated too.
+drum, or two plucks of one string, share its low, loud ring, and differ in what is quicker: the second differences of
+the samples, in which an octave counts 12 dB more than the one below it, are correlated too.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ PIECE = SAMPLE_RATE // 2  # samples that are compared at a time
 MEAN = SAMPLE_RATE // 20  # samples: what is slower than 20 Hz counts little
 KEPT = 64  # short sounds that stay in memory
 
-LEAST = 0.88  # of the correlation of what both have
-LEAST_DIFFERENCES = 0.8  # of that of the differences of its samples
+LEAST = 0.8  # of the correlation of what both have
+LEAST_DIFFERENCES = 0.65  # of that of the second differences of its samples
 EDGE = 32  # samples at the ends of a piece whose differences do not count: where a sound was cut, filters ring
-NEARLY = 0.8  # where the energy of what both have is not yet known exactly, as it moves by a part of a sample
+NEARLY = 0.75  # where the energy of what both have is not yet known exactly, as it moves by a part of a sample
 LEAST_PIECE = 0.3  # of that of every piece that is no more than FAINT dB under the loudest one
 FAINT = 20.0
 LEAST_OVERLAP, LEAST_SHARE = 0.5, 0.1  # what both have, of the shorter one's length, and of each one's energy
@@ -70,26 +70,28 @@ class Matcher:
         self._short = lru_cache(KEPT)(_short)
         self._needed = lru_cache(KEPT)(self._score_needed)
 
-    def is_same(self, one: bytes, other: bytes, loud: float = 0.0) -> bool:
+    def is_same(self, one: bytes, other: bytes, loud: float | None = None) -> bool:
         """Whether they are. Raises AudioError.
 
-        loud : seconds; where the first can be heard: long sounds are aligned there
+        loud : seconds; where the first can be heard, if one of them is known to be long: there they are aligned
         """
-        x, y = self._short(one), self._short(other)
-        if x is not None and y is not None:
-            lag, score = align(x, y)
-            return score >= NEARLY and compared([x], [y], lag) >= self._needed(one, loud)
+        if loud is None:
+            x, y = self._short(one), self._short(other)
+            if x is not None and y is not None:
+                lag, score = align(x, y)
+                return score >= NEARLY and compared([x], [y], lag) >= self._needed(one, None)
+            loud = 0.0
         begin = max(0.0, loud - OFFSET / SAMPLE_RATE)
         moved = round((loud - begin) * SAMPLE_RATE)
         lag, score = align(_part(one, loud, 0), _part(other, begin, 2 * OFFSET), moved)
         if score < NEARLY:
             return False
-        return compared(_mono(one), _mono(other), lag) >= self._needed(one, loud)
+        return compared(mono(one), mono(other), lag) >= self._needed(one, loud)
 
-    def _score_needed(self, path: bytes, loud: float) -> float:
+    def _score_needed(self, path: bytes, loud: float | None) -> float:
         """Halfway from the score with itself a semitone away to 1, LEAST at least."""
-        sound = self._short(path)
-        return score_needed(_part(path, loud, 0) if sound is None else sound)
+        sound = self._short(path) if loud is None else _part(path, loud, 0)
+        return score_needed(_part(path, 0.0, 0) if sound is None else sound)
 
 
 def score_needed(sound: Audio) -> float:
@@ -163,14 +165,14 @@ class _Skipping:
 
 
 def _sums(x: Iterable[Audio], y: Iterable[Audio], delay: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Of every two pieces, as far as both go, their product and energies, and those of their differences, [n, 6]; and
-    the energies of each, where the other has ended, [m, 2]. delay : of the second, a part of a sample"""
+    """Of every two pieces, as far as both go, their product and energies, and those of their second differences,
+    [n, 6]; and the energies of each, where the other has ended, [m, 2]. delay : of the second, a part of a sample"""
     sums, alone, nothing = [np.zeros(6)], [np.zeros(2)], np.zeros(0, np.float32)
     for one, other in zip_longest(x, y, fillvalue=nothing):
         size = min(len(one), len(other))
         if size:
             p, q = one[:size].astype(np.float64), _delayed(other[:size].astype(np.float64), delay)
-            r, s = np.diff(p[EDGE:-EDGE]), np.diff(q[EDGE:-EDGE])
+            r, s = np.diff(p[EDGE:-EDGE], 2), np.diff(q[EDGE:-EDGE], 2)
             sums.append(np.array([p @ q, p @ p, q @ q, r @ s, r @ r, s @ s]))
         p, q = one[size:].astype(np.float64), other[size:].astype(np.float64)
         alone.append(np.array([p @ p, q @ q]))
@@ -211,7 +213,7 @@ def _fast_size(least: int) -> int:
 def _short(path: bytes) -> Audio | None:
     """A whole sound; None where it is long."""
     held, length = [], 0
-    for block in _mono(path):
+    for block in mono(path):
         held.append(block)
         length += len(block)
         if length > SHORT:
@@ -221,10 +223,10 @@ def _short(path: bytes) -> Audio | None:
 
 def _part(path: bytes, start: float, more: int) -> Audio:
     """SHORT samples of a long sound, and some more."""
-    return np.concatenate(list(_mono(path, start, (SHORT + more) / SAMPLE_RATE)))
+    return np.concatenate(list(mono(path, start, (SHORT + more) / SAMPLE_RATE)))
 
 
-def _mono(path: bytes, start: float = 0.0, duration: float | None = None) -> Iterator[Audio]:
+def mono(path: bytes, start: float = 0.0, duration: float | None = None) -> Iterator[Audio]:
     """The blocks of a sound at SAMPLE_RATE; without a constant, which codecs leave out. Nothing is done to them that
     depends on what they hold or where they begin."""
     sound = decode(path, start=start, duration=duration)

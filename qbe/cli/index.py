@@ -84,6 +84,8 @@ def index(
     if prune:
         return _prune(library, dry_run, force)
     source = streamed(whole_files=whole_files) if paths is None else from_arrays(paths, model)
+    if append:
+        source = source.as_held(library)
     if absolute:
         source = source.absolute()
     elif relative_to is not None:

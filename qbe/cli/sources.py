@@ -30,9 +30,20 @@ class Source:
 
     def named(self, name: Callable[[bytes], bytes], folder: bytes | None) -> Source:
         """The same with other names of its files. folder : where those begin"""
-        embeddings = (replace(one, path=name(one.path)) for one in self.embeddings)
+        embeddings = (
+            one if (path := name(one.path)) == one.path else replace(one, path=path) for one in self.embeddings
+        )
         files = (replace(file, path=name(file.path), was=file.was and name(file.was)) for file in self.files)
         return Source(replace(self.header, folder=folder), embeddings, files, self.failed)
+
+    def as_held(self, library: str) -> Source:
+        """With the names by which a library has its files, if there is one."""
+        from qbe.disk import HeldNames
+        from qbe.stores import open_store, state_of
+
+        if state_of(library) is None:
+            return self
+        return self.named(HeldNames(open_store(library), self.header.folder), self.header.folder)
 
     def absolute(self) -> Source:
         """With names that are absolute."""

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qbe.search.rows import nearest_rows
-from qbe.search.store import Effort, FileEntry, Filter, Store
-from qbe.streams.records import Vector
+from qbe.search.store import Effort, Filter, Store
+from qbe.streams.records import Numbers
 
 PROBES = 4  # segments of a file whose neighbours are looked up
-NEIGHBOURS, MOST_NEIGHBOURS = 16, 1024
+NEIGHBOURS, MOST_NEIGHBOURS, WIDENED = 64, 1024, 4
+COSINES = 1 << 21  # held at a time
 BLOCK = 256  # segments compared with a whole file at a time
 
 Vectors = NDArray[np.float64]
+Alike = list[tuple[int, float]]
 
 
 def score(one: Vectors, other: Vectors, least: float) -> float:
@@ -39,46 +38,68 @@ def _directed(query: Vectors, file: Vectors, least: float) -> float:
     return total / len(query)
 
 
-@dataclass
 class Finder:
-    """Finds the files of a library that are alike to one.
+    """Finds the files of a store that are alike to some: quicker for many at once than one by one."""
 
-    min_score : least score between them, over 0.5
-    """
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._candidates = store.candidates(Effort()) or store.rows
 
-    store: Store
-    min_score: float
+    def alike(self, files: Sequence[int], least: Sequence[float]) -> Iterator[Alike]:
+        """For each file, which has rows, the others that score `least` with it or more, over 0.5: their numbers, in
+        order, and the scores."""
+        if not files:
+            return
+        rows, first = self._store.rows_of(np.array(files, np.int64))
+        own = np.split(self._store.vectors(rows), first[1:])
+        for number, vectors, enough, near in zip(files, own, least, self._near(files, own, least), strict=True):
+            yield [found for found in self._scores(vectors, near[near != number], enough) if found[1] >= enough]
 
-    @cached_property
-    def files(self) -> dict[int, FileEntry]:
-        """Those that hold sound, by their numbers."""
-        return {entry.number: entry for entry in self.store.files() if entry.segments}
+    def _near(self, files: Sequence[int], own: Sequence[Vectors], least: Sequence[float]) -> list[Numbers]:
+        """The files that have a row near enough to a probe of each.
 
-    def vectors(self, file: int) -> Vectors:
-        """As the store sees them, [n, D]."""
-        return self.store.vectors(self.store.rows_of(np.array([file]))[0])
+        Of scores with a mean of s one is s at least, and most are over 2 s - 1: so a file of which all segments are
+        probed meets its like at s, and a longer one meets it at 2 s - 1 with one of a few segments, but for bad luck.
+        """
+        probes = [vectors[np.linspace(0, len(vectors) - 1, min(PROBES, len(vectors))).astype(int)] for vectors in own]
+        reached = [s if len(vectors) <= PROBES else 2 * s - 1 for s, vectors in zip(least, own, strict=True)]
+        found, left, count = [np.zeros(0, np.int64)] * len(files), list(range(len(files))), NEIGHBOURS
+        while left:
+            queries = [probes[at].astype(np.float32) for at in left]
+            only = [self._others(files[at], len(own[at]), count) for at in left]
+            full = []
+            for at, near in zip(left, self._store.near(queries, count, self._candidates, only, count), strict=True):
+                hits = [some.rows[some.scores >= reached[at]] for some in near]
+                found[at] = self._files_of(np.concatenate(hits))
+                if any(len(rows) and len(rows) == len(some.rows) for rows, some in zip(hits, near, strict=True)):
+                    full.append(at)
+            left, count = full if count < MOST_NEIGHBOURS else [], WIDENED * count
+        return found
 
-    def duplicates(self, file: int, is_taken: Callable[[int], bool]) -> Iterator[tuple[int, float]]:
-        """The files that are not taken, in their order, and their scores."""
-        own = self.vectors(file)
-        for other in sorted(self._neighbours(file, own)):
-            if not is_taken(other):
-                reached = score(own, self.vectors(other), self.min_score)
-                if reached >= self.min_score:
-                    yield other, reached
+    def _others(self, file: int, segments: int, count: int) -> Filter:
+        """Leaves a file out that could fill half a list with its own rows: for others it costs more than it saves."""
+        return Filter(without=tuple(self._store.paths(np.array([file])))) if 2 * segments > count else Filter()
 
-    def _neighbours(self, file: int, own: Vectors) -> set[int]:
-        """Of scores with a mean of s most are over 2 s - 1: so one of a few segments meets a near-duplicate there."""
-        probes = own[np.linspace(0, len(own) - 1, min(PROBES, len(own))).astype(int)]
-        path, least = self.files[file].path, 2 * self.min_score - 1
-        return {found for probe in self.store.given(probes) for found in self._near(probe, path, least)}
+    def _files_of(self, rows: Numbers) -> Numbers:
+        return np.unique(self._store.places(rows)[:, 0].astype(np.int64))
 
-    def _near(self, probe: Vector, own: bytes, least: float) -> list[int]:
-        count, others = NEIGHBOURS, Filter(without=(own,))
-        while True:
-            found = nearest_rows(self.store, probe, count, only=others, effort=Effort())
-            near = found.rows[found.scores >= least]
-            if len(near) < count or count >= MOST_NEIGHBOURS:
-                files: list[int] = self.store.places(near)[:, 0].tolist()
-                return files
-            count *= 4
+    def _scores(self, own: Vectors, files: Numbers, least: float) -> Alike:
+        found: Alike = []
+        if not len(files):
+            return found
+        rows, first = self._store.rows_of(files)
+        ends = np.append(first[1:], len(rows))
+        begin = 0
+        while begin < len(files):
+            end = max(begin + 1, int(np.searchsorted(ends, first[begin] + COSINES // len(own), "right")))
+            vectors = self._store.vectors(rows[first[begin] : ends[end - 1]])
+            if len(vectors) * len(own) > COSINES:
+                scores = np.array([score(own, vectors, least)])
+            else:
+                cosines, starts = vectors @ own.T, first[begin:end] - first[begin]
+                lengths = np.diff(np.append(starts, len(vectors)))
+                one = np.maximum.reduceat(cosines, starts).mean(1)
+                scores = np.minimum(one, np.add.reduceat(cosines.max(1), starts) / lengths)
+            found += zip(files[begin:end].tolist(), scores.tolist(), strict=True)
+            begin = end
+        return found

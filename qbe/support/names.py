@@ -10,10 +10,13 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
+import stat
 import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
+
+Inode = tuple[int, int]
 
 
 def spelt(name: bytes) -> str:
@@ -87,6 +90,15 @@ def _real(folder: bytes) -> bytes:
 def without_token(text: str) -> str:
     """A message without what stands before the @ of an address: that is for the server alone."""
     return re.sub(r"(milvuss?://)\S*@", r"\1", text)
+
+
+def inode(path: bytes) -> Inode | None:
+    """By what a file is told from all others on this machine. None where there is none, or it is a pipe or the like."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):  # a name with a NUL in it is no file's
+        return None
+    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
 
 
 def same_file(path: bytes, other: bytes) -> bool:

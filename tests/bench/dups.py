@@ -176,14 +176,14 @@ def summary(name: str, groups: list[list[Copy]], copies: dict[str, list[Path]]) 
 
 def by_embeddings(store: Store) -> list[list[Copy]]:
     """The longest file that is left, and all that are left and score ALIKE with it: what a likeness alone can tell."""
-    finder = Finder(store, ALIKE)
-    taken: set[int] = set()
-    groups = []
-    for number in sorted(finder.files, key=lambda file: -finder.files[file].segments):
-        if number not in taken:
-            found = [(number, 1.0), *finder.duplicates(number, {number, *taken}.__contains__)]
-            taken.update(other for other, _ in found)
-            groups.append([Copy(finder.files[other].path, Kind.ALIKE, score) for other, score in found])
+    files = {entry.number: entry for entry in store.files() if entry.segments}
+    order = sorted(files, key=lambda number: -files[number].segments)
+    left, groups = set(files), []
+    for number, found in zip(order, Finder(store).alike(order, [ALIKE] * len(order)), strict=True):
+        if number in left:
+            group = [(number, 1.0), *(one for one in found if one[0] in left)]
+            left -= {other for other, _ in group}
+            groups.append([Copy(files[other].path, Kind.ALIKE, score) for other, score in group])
     return groups
 
 

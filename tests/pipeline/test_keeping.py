@@ -211,6 +211,53 @@ def test_what_is_added_to_a_library_that_travels_follows(folder: Path) -> None:
     assert len(rows(sh("qbe list disk/lib.idx", folder))) == 2
 
 
+@pytest.fixture
+def several_names(folder: Path) -> list[str]:
+    """Of one file, that a library has as disk/game/bang.wav: as they are typed in the folder of it."""
+    sound = next((folder / "disk" / "game").glob("*.*"))
+    sound.rename(folder / "disk" / "game" / "bang.wav")
+    sh("qbe embed -q disk silent.wav | qbe index -o lib.idx", folder)
+    os.link(folder / "disk/game/bang.wav", folder / "hard.wav")
+    (folder / "link.wav").symlink_to("disk/game/bang.wav")
+    (folder / "games").symlink_to("disk/game")
+    names = ["disk/game/bang.wav", "disk//game/../game/bang.wav", "$PWD/disk/game/bang.wav"]
+    return [*names, "hard.wav", "link.wav", "games/bang.wav", "$PWD/games/bang.wav"]
+
+
+@pytest.mark.parametrize("change", ["", "printf x >> disk/game/bang.wav; ", "touch disk/game/bang.wav; "])
+def test_what_is_added_under_another_name_replaces_the_file(
+    folder: Path, several_names: list[str], change: str
+) -> None:
+    held = rows(sh("qbe list lib.idx", folder))
+    for name in several_names:
+        assert sh(f"{change}qbe embed -q {name} | qbe index --append -o lib.idx", folder).returncode == 0
+        assert sorted(rows(sh("qbe list lib.idx", folder))) == sorted(held), name
+    (folder / "elsewhere").mkdir()
+    script = "qbe embed -q ../disk/game/bang.wav ../games/bang.wav | qbe index --append -o ../lib.idx"
+    assert sh(script, folder / "elsewhere").returncode == 0
+    assert sorted(rows(sh("qbe list lib.idx", folder))) == sorted(held)
+
+
+@pytest.mark.parametrize("option", ["--relative-to .", "--absolute", "--relative-to disk"])
+def test_it_does_so_whatever_names_are_kept(folder: Path, several_names: list[str], option: str) -> None:
+    sh(f"qbe embed -q disk silent.wav | qbe index {option} -o lib.idx", folder)
+    held = rows(sh("qbe list lib.idx", folder))
+    for name in several_names:
+        assert sh(f"qbe embed -q {name} | qbe index --append -o lib.idx", folder).returncode == 0
+        assert sorted(rows(sh("qbe list lib.idx", folder))) == sorted(held), name
+
+
+def test_a_copy_is_added(folder: Path) -> None:
+    """It has the same last name, the same bytes, size and time."""
+    (folder / "more").mkdir()
+    name = next((folder / "disk" / "game").iterdir()).name
+    shutil.copy2(folder / "disk" / "game" / name, folder / "more" / name)
+    count = len(rows(sh("qbe list lib.idx", folder)))
+    assert sh("qbe embed -q more | qbe index --append -o lib.idx", folder).returncode == 0
+    found = {row[0] for row in rows(sh("qbe list lib.idx", folder))}
+    assert f"more/{name}" in found and len(found) == count + 1
+
+
 def test_names_can_be_made_absolute(folder: Path) -> None:
     assert sh("qbe embed ./disk/game silent.wav | qbe index --absolute -o lib.idx", folder).returncode == 0
     names = {row[0] for row in rows(sh("qbe list lib.idx", folder))}

@@ -98,7 +98,7 @@ STANDS_ON = {
     "measure": {"audio", "encoder", "index", "search", "streams", "support"},
     "embedding": {"audio", "encoder", "streams", "support"},
     "stores": {"engines", "index", "search", "support"},
-    "build": {"audio", "embedding", "encoder", "stores", "streams", "support"},
+    "build": {"audio", "disk", "embedding", "encoder", "stores", "streams", "support"},
     "clips": {"audio", "embedding", "library"},
     "disk": {"audio", "search", "streams", "support"},
     "copies": {"audio", "search", "streams", "support"},
