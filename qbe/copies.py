@@ -17,7 +17,7 @@ from qbe.audio.segmentation import SAMPLE_RATE
 from qbe.search.duplicates import Alike, Finder
 from qbe.search.store import About, FileEntry, Store
 from qbe.streams.records import File
-from qbe.support.ahead import in_order
+from qbe.support.ahead import mapped
 from qbe.support.errors import AudioError, OnError, raise_error
 from qbe.support.names import Inode, inode
 
@@ -152,7 +152,7 @@ class _Comparing:
         """Those that are not long; what cannot be read resembles nothing."""
         rate = self._store.about.sample_rate
         short = [file for file in files if file.entry.end <= FOLDED * rate]
-        for file, result in zip(short, in_order(short, _folded_or_error), strict=True):
+        for file, result in zip(short, mapped(short, _folded_or_error), strict=True):
             if isinstance(result, AudioError):
                 self._tell(result)
                 result = np.zeros(TURN, np.float16)
@@ -201,11 +201,11 @@ class _Comparing:
         return float(self._store.places(rows[[levels.argmax()]])[0, 1]) / self._store.about.sample_rate
 
 
-def _folded_or_error(file: _File) -> list[Folded | AudioError]:
+def _folded_or_error(file: _File) -> Folded | AudioError:
     try:
-        return [folded(np.concatenate(list(mono(file.path, 0.0, FOLDED))))]
+        return folded(np.concatenate(list(mono(file.path, 0.0, FOLDED))))
     except AudioError as error:
-        return [error]
+        return error
 
 
 def _files(entries: Iterable[FileEntry], about: About) -> list[_File]:
