@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -44,10 +45,13 @@ from qbe.support.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from typing import BinaryIO
 
+    from qbe.cli.progress import Update
     from qbe.disk import Changes
     from qbe.encoder import Encoder
+    from qbe.streams.framing import StreamReader
     from qbe.streams.records import Embedding, File, Header
 
 
@@ -94,63 +98,122 @@ def embed(
     """
     from qbe.audio.segmentation import window_hop
     from qbe.disk import Changes, once
-    from qbe.embedding import files_embedded
     from qbe.encoder import open_encoder
-    from qbe.streams.blocks import write_blocks
-    from qbe.streams.framing import StreamReader
-    from qbe.support.names import here
 
     has_sounds = not is_stdin(inputs, files_from)
     _check(output, new, retry, npy, shard, has_sounds)
-    out, report = stdout_stream() if output is None else None, Report()
+    out: BinaryIO | str = stdout_stream() if output is None else output
+    report = Report()
     folders = finder(hidden, exclude, follow)
     paths = list(once(sound_files(inputs, files_from, null, report, folders))) if has_sounds else []
     if shard is not None:
         paths = shard_of(paths, shard)
     encoder = open_encoder(model)
     held = Changes(paths) if new is None else _changes(paths, new, encoder, retry, quiet)
-    header, least = replace(encoder.header, folder=here()), None if keep_silence else silence
-    ended: list[File] = []
-    sounding: set[bytes] = set()
-    reader: StreamReader | None = None
-    step = window_hop(hop, encoder.sample_rate, encoder.samples)
-
-    def embedded(sources: Sequence[bytes | BinaryIO]) -> Iterator[Embedding]:
-        found = files_embedded(
-            sources, encoder, report, ended.append, jobs=jobs, hop=step, silence=least, expand=expand
-        )
-        return noted(found, sounding)
-
+    step, least = window_hop(hop, encoder.sample_rate, encoder.samples), None if keep_silence else silence
+    run = _Run(encoder, jobs, step, least, expand, report, partial(progress, "embed", quiet=quiet, verbose=verbose))
     if has_sounds and output is not None:
-        options = f"hop {step}, silence {least}, expand {expand:g}"
-        _go_on(output, header, options, held, embedded, ended, report, quiet, verbose)
+        run.go_on(output, held)
     else:
-        sources: list[Any] = held.lacking
-        if not has_sounds and starts_stream(stdin()):
-            reader = StreamReader(stdin(), "segments")
-            encoder.check_rate(reader.header.sample_rate)
-            ended, header = reader.files, replace(header, folder=reader.header.folder)
-        elif not has_sounds:
-            sources = [io.BytesIO(whole_stdin())]
-        total = None if reader else len(sources)
-        with progress("embed", total, quiet=quiet, verbose=verbose) as update:
-            found = noted(encoder.embeddings(reader.segments(), jobs), sounding) if reader else embedded(sources)
-            embeddings = watched(found, encoder.sample_rate, update, total)
-            if npy:
-                write_blocks(out or stdout_stream(), embeddings)
-            else:
-                _write(
-                    out,
-                    output,
-                    header,
-                    embeddings,
-                    ended,
-                    held.known,
-                    lambda: reader.failed if reader else report.failed,
-                )
+        embeddings = run.of_sounds(held.lacking) if has_sounds else run.of_stdin()
+        files = len(held.lacking) if has_sounds else None if run.reader else 1
+        if npy:
+            run.write_arrays(embeddings, files, stdout_stream())
+        else:
+            run.write(embeddings, files, out, held.known)
     if verbose:
-        tell_inputs("embed", folders, ended, sounding, report.failed + (reader.failed if reader else 0))
+        tell_inputs("embed", folders, run.ended, run.sounding, run.failed)
     return report.end()
+
+
+@dataclass
+class _Run:
+    """One run of the command, from sounds or what comes on stdin to a stream.
+
+    hop : samples; silence : None: none is left out
+    shown : a bar on which the work is shown, for so many files
+    ended : the files that were read; sounding : the names of those that hold sound
+    reader : of the stream on stdin, if there is one
+    """
+
+    encoder: Encoder
+    jobs: int | None
+    hop: int
+    silence: float | None
+    expand: float
+    report: Report
+    shown: Callable[[int | None], AbstractContextManager[Update]]
+    ended: list[File] = field(default_factory=list)
+    sounding: set[bytes] = field(default_factory=set)
+    reader: StreamReader | None = None
+
+    @property
+    def header(self) -> Header:
+        from qbe.support.names import here
+
+        return replace(self.encoder.header, folder=self.reader.header.folder if self.reader else here())
+
+    @property
+    def failed(self) -> int:
+        return self.report.failed + (self.reader.failed if self.reader else 0)
+
+    def of_sounds(self, sources: Sequence[bytes | BinaryIO]) -> Iterator[Embedding]:
+        from qbe.embedding import files_embedded
+
+        found = files_embedded(
+            sources, self.encoder, self.report, self.ended.append,
+            jobs=self.jobs, hop=self.hop, silence=self.silence, expand=self.expand,
+        )  # fmt: skip
+        return noted(found, self.sounding)
+
+    def of_stdin(self) -> Iterator[Embedding]:
+        """Of a stream of segments, or of one sound."""
+        from qbe.streams.framing import StreamReader
+
+        if not starts_stream(stdin()):
+            return self.of_sounds([io.BytesIO(whole_stdin())])
+        self.reader = StreamReader(stdin(), "segments")
+        self.encoder.check_rate(self.reader.header.sample_rate)
+        self.ended = self.reader.files
+        return noted(self.encoder.embeddings(self.reader.segments(), self.jobs), self.sounding)
+
+    def write_arrays(self, embeddings: Iterator[Embedding], files: int | None, out: BinaryIO) -> None:
+        from qbe.streams.blocks import write_blocks
+
+        with self.shown(files) as update:
+            write_blocks(out, watched(embeddings, self.encoder.sample_rate, update, files))
+
+    def write(self, embeddings: Iterator[Embedding], files: int | None, out: BinaryIO | str, known: list[File]) -> None:
+        """As a stream, to a file of that name whole or not at all. known : files that are told behind the embeddings"""
+        from qbe.streams.files import write_stream
+        from qbe.streams.framing import StreamWriter, with_files
+
+        stream = write_stream(out, self.header) if isinstance(out, str) else StreamWriter(out, self.header)
+        with self.shown(files) as update, stream as writer:
+            found = watched(embeddings, self.encoder.sample_rate, update, files)
+            writer.write_all(with_files(found, self.ended))
+            writer.files, writer.failed = known, self.failed
+
+    def go_on(self, output: str, held: Changes) -> None:
+        """With a stream of sounds in a file, from where it was stopped the last time."""
+        from qbe.audio.identity import is_as_it_was
+        from qbe.streams.framing import with_files
+        from qbe.streams.resuming import resumed_stream
+
+        options = f"hop {self.hop}, silence {self.silence}, expand {self.expand:g}"
+        with resumed_stream(output, replace(self.header, options=options)) as stream:
+            left = stream.left(held.lacking, is_as_it_was)
+            if there := len(held.lacking) - len(left):
+                say(f"{output}: {there} of {len(held.lacking)} files are in {stream.part} already: going on")
+            try:
+                with self.shown(len(left)) as update:
+                    embeddings = watched(self.of_sounds(left), self.encoder.sample_rate, update, len(left))
+                    for record in with_files(embeddings, self.ended):
+                        stream.write(record)
+                stream.finish(self.header, held.lacking, held.known, self.failed)
+            except KeyboardInterrupt:
+                say(f"{output}: stopped: what is whole stays in {stream.part}; the same command goes on with it")
+                raise
 
 
 def _check(output: str | None, new: str | None, retry: bool, npy: bool, shard: str | None, has_sounds: bool) -> None:
@@ -199,52 +262,3 @@ def _changes(paths: list[bytes], name: str, encoder: Encoder, retry: bool, quiet
 def _first_byte(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read(1)
-
-
-def _write(
-    out: BinaryIO | None,
-    output: str | None,
-    header: Header,
-    embeddings: Iterator[Embedding],
-    ended: list[File],
-    moved: list[File],
-    failed: Callable[[], int],
-) -> None:
-    """A stream to stdout, or, whole or not at all, to a file."""
-    from qbe.streams.files import write_stream
-    from qbe.streams.framing import StreamWriter, with_files
-
-    with write_stream(output, header) if output is not None else StreamWriter(out or stdout_stream(), header) as writer:
-        writer.write_all(with_files(embeddings, ended))
-        writer.files, writer.failed = moved, failed()
-
-
-def _go_on(
-    output: str,
-    header: Header,
-    options: str,
-    held: Changes,
-    embedded: Callable[[list[bytes]], Iterator[Embedding]],
-    ended: list[File],
-    report: Report,
-    quiet: bool,
-    verbose: bool,
-) -> None:
-    """A stream of sounds to a file, from where it was stopped the last time."""
-    from qbe.audio.identity import is_as_it_was
-    from qbe.streams.framing import with_files
-    from qbe.streams.resuming import resumed_stream
-
-    with resumed_stream(output, replace(header, options=options)) as stream:
-        left = stream.left(held.lacking, is_as_it_was)
-        if there := len(held.lacking) - len(left):
-            say(f"{output}: {there} of {len(held.lacking)} files are in {stream.part} already: going on")
-        try:
-            with progress("embed", len(left), quiet=quiet, verbose=verbose) as update:
-                embeddings = watched(embedded(left), header.sample_rate, update, len(left))
-                for record in with_files(embeddings, ended):
-                    stream.write(record)
-            stream.finish(header, held.lacking, held.known, report.failed)
-        except KeyboardInterrupt:
-            say(f"{output}: stopped: what is whole stays in {stream.part}; the same command goes on with it")
-            raise

@@ -64,6 +64,24 @@ def test_the_page_comes_with_all_that_it_names(served: Served) -> None:
     assert b"http" not in page.replace(b"http-equiv", b"")
 
 
+@pytest.mark.parametrize("moves", [False, True])
+def test_sounds_are_heard_from_any_folder(folder: Path, tmp_path: Path, moves: bool) -> None:
+    """Also where the library has moved with them, as on a disk that is mounted elsewhere."""
+    library = folder / "lib.idx"
+    if moves:
+        (tmp_path / "disk").mkdir()
+        shutil.copytree(folder / "sounds" / "drums", tmp_path / "disk" / "sounds")
+        assert sh("qbe embed disk/sounds | qbe index --relative-to disk -o disk/lib.idx", tmp_path).returncode == 0
+        library = (tmp_path / "disk").rename(tmp_path / "usb") / "lib.idx"
+    (tmp_path / "else").mkdir()
+    with serving(tmp_path / "else", str(library)) as served:
+        shown = served.json("/1/point/0")
+        assert Path(shown["path"]).is_file()
+        _, headers, content = served.ask("GET", "/1/sound/0")
+        assert headers["Content-Type"] == "audio/wav"
+        assert soundfile.info(io.BytesIO(content)).frames > 0
+
+
 def test_the_page_is_small() -> None:
     assert sum(path.stat().st_size for path in ASSETS.iterdir()) < 100_000
 

@@ -83,6 +83,12 @@ def test_each_is_played_from_its_place_and_five_seconds_at_most(folder: Path) ->
         assert soundfile.info(folder / f"played-{k}.wav").duration == pytest.approx(min(5.0, left), abs=0.001)
 
 
+def test_sounds_are_played_from_any_folder(folder: Path, tmp_path: Path) -> None:
+    done = sh(f"QBE_PLAYER={folder}/quick qbe search {folder}/lib.idx {folder}/query.wav --play", tmp_path)
+    assert (done.returncode, said(done)) == (0, [])
+    assert len(list(tmp_path.glob("played-*.wav"))) == len(SECONDS)
+
+
 def test_a_terminal_numbers_the_rows_and_says_which_is_playing(folder: Path) -> None:
     code, shown = in_terminal(f"QBE_PLAYER=./quick {SEARCH}", folder, COLUMNS="100", NO_COLOR="1")
     assert code == 0
