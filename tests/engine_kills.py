@@ -21,7 +21,7 @@ from qbe.search.writer import Written
 from qbe.stores import open_store, open_writer
 from qbe.streams.records import Embedding
 
-READING = 60  # seconds that a server may take until it answers again
+LATER = 1.1  # than a writer takes: then it has finished, or is about to
 
 
 def embeddings(content: Content) -> Iterable[Embedding]:
@@ -71,9 +71,10 @@ class EngineKiller:
         self.library, self.random = server.library(), random.Random(seed)
         self.content: Content = {b"%d/%d.wav" % (k % 50, k): 1 for k in range(files)}
         self.outcomes: Counter[str] = Counter()
-        self.longest = 4.0  # seconds
         self.next_seed = 1
+        began = time.monotonic()
         write(self.library, self.content)
+        self.longest = LATER * (time.monotonic() - began)  # seconds
 
     def run(self, what: str) -> None:
         """Kill a writer, or the server under it. AssertionError where it is neither the old nor the new one."""
@@ -94,7 +95,7 @@ class EngineKiller:
         if what == "server":
             self.server.start()
         if process.returncode == 0:
-            self.longest = max(1.0, time.monotonic() - began)
+            self.longest = max(1.0, LATER * (time.monotonic() - began))
         elif what == "server":
             assert process.returncode == 2, said
             assert said.startswith("qbe: milvus://127.0.0.1:"), said

@@ -57,6 +57,7 @@ class Intake:
         self.repeated = 0
         self.total, self.moment = np.zeros(dimension), np.zeros((dimension, dimension))
         self._last_start = array("q")
+        self._path, self._number = b"", 0  # of the last row: mostly that of the next one, too
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
 
     def __enter__(self) -> Self:
@@ -120,7 +121,9 @@ class Intake:
     def _enter(self, embedding: Embedding) -> bool:
         """Enter a row; False when it is a repeat. The segments of a file come in order: one that does not lie after the
         last one of its file has come before (the file was named twice, or two streams hold it)."""
-        file = self.number(embedding.path)
+        if embedding.path != self._path:
+            self._path, self._number = embedding.path, self.number(embedding.path)
+        file = self._number
         if embedding.start <= self._last_start[file]:
             self.repeated += 1
             return False
