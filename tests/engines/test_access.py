@@ -18,6 +18,10 @@ import servers
 from engine_kills import write
 from shell import said, sh
 
+from qbe.engines.milvus.address import TOKEN
+from qbe.stores import open_store
+from qbe.support.errors import LibraryError
+
 SECRET = "geheim"
 TRUSTED = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 
@@ -79,11 +83,17 @@ def tunnel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tunnel]:
         yield made
 
 
-def test_a_server_with_tls_answers_who_trusts_its_certificate(tunnel: Tunnel, tmp_path: Path) -> None:
-    plain = servers.library()
-    write(plain, {b"a.wav": 1})
-    name = f"milvuss://localhost:{tunnel.port}/{plain.rpartition('/')[2]}"
-    done = sh(f"{TRUSTED}={tunnel.certificate} qbe info {name} && qbe info {plain}", tmp_path)
+@pytest.fixture(scope="module")
+def name() -> str:
+    """Of a library that is there."""
+    name = servers.library()
+    write(name, {b"a.wav": 1})
+    return name
+
+
+def test_a_server_with_tls_answers_who_trusts_its_certificate(tunnel: Tunnel, name: str, tmp_path: Path) -> None:
+    secret = f"milvuss://localhost:{tunnel.port}/{name.rpartition('/')[2]}"
+    done = sh(f"{TRUSTED}={tunnel.certificate} qbe info {secret} && qbe info {name}", tmp_path)
     assert (done.returncode, said(done)) == (0, [])
     facts, others = done.stdout.decode().split("files\t")[1:]
     without_server = [[line for line in one.splitlines() if "server" not in line] for one in (facts, others)]
@@ -114,21 +124,22 @@ def test_tls_to_a_server_without_it_and_none_to_one_that_has_it_is_one_line(
 
 
 @real
-def test_a_server_that_demands_a_token_lets_in_who_has_it(tmp_path: Path) -> None:
-    name = servers.library()
-    write(name, {b"a.wav": 1})
+def test_a_server_that_demands_a_token_lets_in_who_has_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     token = servers.RealServer.TOKEN
     for given, asked in ((token, name), ("", name.replace("://", f"://{token}@"))):
-        done = sh(f"QBE_MILVUS_TOKEN={given} qbe info {asked}", tmp_path)
-        assert (done.returncode, said(done)) == (0, [])
+        monkeypatch.setenv(TOKEN, given)
+        assert open_store(asked).held()[0] == 1
 
 
 @real
 @pytest.mark.parametrize("token", ["", f"root:{SECRET}", f"nobody:{SECRET}", SECRET])
-def test_without_the_right_token_one_line_says_where_to_set_it_and_tells_none(tmp_path: Path, token: str) -> None:
-    name = servers.library()
-    done = sh(f"QBE_MILVUS_TOKEN={token} qbe info {name}", tmp_path)
-    assert (done.returncode, done.stdout) == (2, b"")
-    [line] = said(done)
-    assert "set $QBE_MILVUS_TOKEN" in line
-    assert SECRET not in line
+def test_without_the_right_token_one_line_says_where_to_set_it_and_tells_none(
+    name: str, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv(TOKEN, token)
+    with pytest.raises(LibraryError) as error:
+        open_store(name)
+    assert str(error.value).startswith(f"{name}: ")
+    assert "set $QBE_MILVUS_TOKEN" in str(error.value)
+    assert "\n" not in str(error.value)
+    assert SECRET not in str(error.value)
