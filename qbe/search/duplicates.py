@@ -12,6 +12,7 @@ from qbe.streams.records import Numbers
 
 PROBES = 4  # segments of a file whose neighbours are looked up
 NEIGHBOURS, MOST_NEIGHBOURS, WIDENED = 64, 1024, 4
+HELD = 1 << 17  # neighbours of a probe of each file, at a time
 COSINES = 1 << 21  # held at a time
 BLOCK = 256  # segments compared with a whole file at a time
 
@@ -65,14 +66,15 @@ class Finder:
         reached = [s if len(vectors) <= PROBES else 2 * s - 1 for s, vectors in zip(least, own, strict=True)]
         found, left, count = [np.zeros(0, np.int64)] * len(files), list(range(len(files))), NEIGHBOURS
         while left:
-            queries = [probes[at].astype(np.float32) for at in left]
-            only = [self._others(files[at], len(own[at]), count) for at in left]
-            full = []
-            for at, near in zip(left, self._store.near(queries, count, self._candidates, only, count), strict=True):
-                hits = [some.rows[some.scores >= reached[at]] for some in near]
-                found[at] = self._files_of(np.concatenate(hits))
-                if any(len(rows) and len(rows) == len(some.rows) for rows, some in zip(hits, near, strict=True)):
-                    full.append(at)
+            full, step = [], HELD // count
+            for part in (left[first : first + step] for first in range(0, len(left), step)):
+                queries = [probes[at].astype(np.float32) for at in part]
+                only = [self._others(files[at], len(own[at]), count) for at in part]
+                for at, near in zip(part, self._store.near(queries, count, self._candidates, only, count), strict=True):
+                    hits = [some.rows[some.scores >= reached[at]] for some in near]
+                    found[at] = self._files_of(np.concatenate(hits))
+                    if any(len(rows) and len(rows) == len(some.rows) for rows, some in zip(hits, near, strict=True)):
+                        full.append(at)
             left, count = full if count < MOST_NEIGHBOURS else [], WIDENED * count
         return found
 
