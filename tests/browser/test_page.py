@@ -267,8 +267,8 @@ def test_x_selects_the_chosen_sound(page: Page) -> None:
 @pytest.mark.parametrize("by", ["level", "length", "folder"])
 def test_colours_change_live(page: Page, by: str) -> None:
     page.run(f"const c = document.getElementById('colour'); c.value = '{by}'; c.dispatchEvent(new Event('change'))")
-    legend = page.text("legend")
-    assert {"level": " dB", "length": " s", "folder": "drums"}[by] in legend
+    told = {"level": " dB", "length": " s", "folder": "drums"}[by]
+    page.wait(f"document.getElementById('legend').textContent.includes('{told}')")
 
 
 def test_nothing_is_wider_than_a_phone(page: Page, browser: Any) -> None:

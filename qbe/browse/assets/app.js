@@ -36,8 +36,8 @@ async function coloured() {
 }
 
 async function recolour() {
-  const colours = await coloured();
-  if (!colours) return;
+  const by = find("colour").value, colours = await coloured();
+  if (!colours || by !== find("colour").value) return;
   map.colour(colours.numbers, colours.colours);
   showLegend(colours);
 }
