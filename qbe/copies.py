@@ -10,7 +10,7 @@ from itertools import islice
 
 import numpy as np
 
-from qbe.audio.folding import TURN, Folded, folded, may_be_one
+from qbe.audio.folding import TURN, Folded, folded, resemblance
 from qbe.audio.identity import content, file_state, is_as_it_was, same_bytes
 from qbe.audio.matching import SHORT, Matcher, mono, same_samples
 from qbe.audio.segmentation import SAMPLE_RATE
@@ -22,6 +22,7 @@ from qbe.support.errors import AudioError, OnError, raise_error
 from qbe.support.names import Inode, inode
 
 CANDIDATES = 0.75  # the score of files whose samples are compared: copies reach it, whatever was done to them
+RESEMBLING = 0.32  # of folded sounds: what copies reach, and little of what is only alike
 FOLDED = 60.0  # s; longer sounds are not folded
 TOGETHER = 1024  # files whose neighbours are looked up at once
 
@@ -174,8 +175,8 @@ class _Comparing:
         own, known = self._folded.get(first.entry.number), [number for number in numbers if number in self._folded]
         if own is None or not known:
             return set(numbers)
-        may = may_be_one(own, np.stack([self._folded[number] for number in known]))
-        return set(numbers) - {number for number, is_likely in zip(known, may, strict=True) if not is_likely}
+        found = resemblance(own, np.stack([self._folded[number] for number in known]))
+        return set(numbers) - {number for number, reached in zip(known, found, strict=True) if reached < RESEMBLING}
 
     def _verified(self, first: _File, other: _File) -> Kind | None:
         try:

@@ -20,7 +20,6 @@ Folded = NDArray[np.float16]
 TURN = 1024  # samples
 LEVELLED = SAMPLE_RATE // 10  # samples, of whose level LEFT is left: 10 dB become 3
 LEFT = 0.3
-ALIKE, ALIKE_DIFFERENCES = 0.35, 0.2  # what copies reach, and few sounds that are only alike
 
 
 def folded(sound: Audio) -> Folded:
@@ -39,19 +38,3 @@ def resemblance(one: Folded, others: NDArray[np.float16]) -> Vector:
     products = np.fft.rfft(others.astype(np.float32)) * np.conj(np.fft.rfft(one.astype(np.float32)))
     highest: Vector = np.abs(np.fft.irfft(products, TURN)).max(-1).astype(np.float32)
     return highest
-
-
-def may_be_one(one: Folded, others: NDArray[np.float16]) -> NDArray[np.bool_]:
-    """Whether a folded sound may be one recording with each of others [n, TURN]: they resemble each other, and so do
-    their differences, in which takes that share a low ring do not."""
-    may: NDArray[np.bool_] = resemblance(one, others) >= ALIKE
-    may[may] = resemblance(_differences(one), _differences(others[may])) >= ALIKE_DIFFERENCES
-    return may
-
-
-def _differences(folds: NDArray[np.float16]) -> NDArray[np.float16]:
-    """Round the turn, of unit length."""
-    whole = folds.astype(np.float32)
-    found = np.diff(whole, append=whole[..., :1])
-    unit: NDArray[np.float16] = (found / np.maximum(np.linalg.norm(found, axis=-1, keepdims=True), 1e-9)).astype("f2")
-    return unit

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from conftest import RATE, noise, tone
 
-from qbe.audio.folding import LEFT, LEVELLED, TURN, folded, may_be_one, resemblance
+from qbe.audio.folding import LEFT, LEVELLED, TURN, folded, resemblance
 from qbe.streams.records import Audio
 
 
@@ -75,15 +75,3 @@ def test_silence_resembles_nothing() -> None:
     assert alike(silence, silence) == alike(silence, noise(1.0)) == 0
     assert alike(np.full(RATE, 0.5, np.float32), noise(1.0)) == 0
     assert alike(np.ones(1, np.float32), noise(1.0)) == 0
-    assert not may_be_one(folded(silence), np.stack([folded(silence), folded(noise(1.0))])).any()
-
-
-def test_takes_that_share_a_low_ring_cannot_be_one() -> None:
-    """They resemble each other; their differences do not."""
-    fade = np.exp(-np.arange(RATE) / (0.2 * RATE)).astype(np.float32)
-    takes = [fade * (tone(150, 1.0) + noise(1.0, seed=seed, amplitude=0.004)) for seed in range(8)]
-    folds = np.stack([folded(take) for take in takes])
-    assert resemblance(folds[0], folds).min() > 0.35
-    late = folded(np.pad(-0.1 * takes[0], (777, 0)))
-    np.testing.assert_array_equal(may_be_one(folds[0], folds), np.arange(8) == 0)
-    np.testing.assert_array_equal(may_be_one(late, folds), np.arange(8) == 0)
