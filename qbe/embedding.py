@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.audio.reading import array_blocks, read_blocks
-from qbe.audio.segmentation import cut, read, window_hop
+from qbe.audio.segmentation import cut, read, window_hop, without_notes
 from qbe.audio.silence import FAINT
 from qbe.encoder import BATCH, Encoder, open_encoder
 from qbe.streams.records import Audio, Embedding, File, Segment, Vector
@@ -142,13 +142,8 @@ def files_embedded(
     def heard(source: bytes | BinaryIO) -> Iterator[Segment | AudioError | File]:
         return read(source, encoder.sample_rate, encoder.samples, hop, silence, expand)
 
-    for piece in in_order(sources, heard, Segment, encoder.embedded, BATCH, jobs):
-        if isinstance(piece, Embedding):
-            yield placed(piece, expand)
-        elif isinstance(piece, File):
-            on_end(piece)
-        else:
-            on_error(piece)
+    pieces = in_order(sources, heard, Segment, encoder.embedded, BATCH, jobs)
+    return (placed(embedding, expand) for embedding in without_notes(pieces, on_error, on_end))
 
 
 def placed(embedding: Embedding, expand: float) -> Embedding:

@@ -11,8 +11,9 @@ import numpy as np
 from qbe.audio.identity import identified
 from qbe.audio.reading import decode, mono_blocks, source_name
 from qbe.audio.silence import FAINT, without_silence
+from qbe.streams.framing import Placed
 from qbe.streams.records import Audio, File, Segment
-from qbe.support.errors import AudioError, OnError, UsageError
+from qbe.support.errors import AudioError, OnError, UsageError, until_fault
 
 SAMPLE_RATE = 16_000
 WINDOW = 16_384  # 1.024 s
@@ -42,18 +43,11 @@ def cut(
     Of a sound of L samples come 1 + ceil(max(0, L - window) / hop) segments, less those that are silence.
     """
     faults: list[AudioError] = []
-    cuts = _windows(until_fault(blocks, faults.append), path, window, hop)  # what was decoded before a fault counts
+    decoded = until_fault(blocks, AudioError, faults.append)  # what comes before a fault counts
+    cuts = _windows(decoded, path, window, hop)
     yield from cuts if silence is None else without_silence((cut for cut in cuts if cut.level >= silence), WAITING)
     if faults:
         raise faults[0]
-
-
-def until_fault(blocks: Iterable[Audio], on_fault: Callable[[AudioError], None]) -> Iterator[Audio]:
-    """What can be decoded; the fault that ends it goes to `on_fault`."""
-    try:
-        yield from blocks
-    except AudioError as error:
-        on_fault(error)
 
 
 def _windows(blocks: Iterable[Audio], path: bytes, window: int, hop: int) -> Iterator[Segment]:
@@ -94,14 +88,21 @@ def segments(
         end; of a pipe, with no size, time and content
     """
 
-    for source in sources:
-        for piece in read(source, sample_rate, window, hop, silence, expand):
-            if isinstance(piece, Segment):
-                yield piece
-            elif isinstance(piece, File):
-                on_end(piece)
-            else:
-                on_error(piece)
+    pieces = (piece for source in sources for piece in read(source, sample_rate, window, hop, silence, expand))
+    yield from without_notes(pieces, on_error, on_end)
+
+
+def without_notes(
+    pieces: Iterable[Placed | AudioError | File], on_error: OnError, on_end: Callable[[File], None]
+) -> Iterator[Placed]:
+    """Segments, or what was made of them, without what `read` tells between them: that is passed on."""
+    for piece in pieces:
+        if isinstance(piece, File):
+            on_end(piece)
+        elif isinstance(piece, AudioError):
+            on_error(piece)
+        else:
+            yield piece
 
 
 def read(

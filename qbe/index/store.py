@@ -18,6 +18,7 @@ from qbe.search.centring import distances
 from qbe.search.store import About, Effort, Fact, FileEntry, Filter, Near
 from qbe.search.windows import Windows
 from qbe.streams.records import Numbers, Vector
+from qbe.support.distinct import distinct
 
 MOST_FILTERS = 256  # whose verdicts are kept
 
@@ -114,7 +115,7 @@ class FileStore:
             verdicts = self._verdicts[only] = np.zeros(self.library.files, np.int8)
         unknown = files[verdicts[files] == 0]
         if len(unknown):
-            asked = np.array(sorted({*unknown.tolist()}), np.int64)  # np.unique would load NumPy's masked arrays
+            asked = distinct(unknown).astype(np.int64)
             folder, files_asked = self.about.folder, self.library.identities(asked)
             told = (replace(file, path=self._told(file.path)) if self._place else file for file in files_asked)
             verdicts[asked] = [1 if only.admits(file, folder) else -1 for file in told]

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbe.audio.reading import read_blocks
-from qbe.audio.segmentation import cut, until_fault
+from qbe.audio.segmentation import cut
 from qbe.measure.alterations import ALTERATIONS
 from qbe.measure.evaluation import NORMAL_95, Part, Task, maxsim
 from qbe.measure.systems import System, embedded, sounding
 from qbe.search.windows import Windows
 from qbe.streams.records import Audio, Segment, Vector
 from qbe.support.ahead import cores
+from qbe.support.errors import AudioError, until_fault
 
 LONGEST_QUERY = 30.0  # s; of longer sounds the beginning asks
 
@@ -108,7 +109,7 @@ def _beginning(part: Part, root: bytes, sample_rate: int) -> Audio:
     """Of a part that has been read before, up to a fault where it has one: float32 [n]."""
     duration = min(LONGEST_QUERY, part.duration or LONGEST_QUERY)
     blocks = read_blocks(os.path.join(root, part.path), sample_rate, start=part.start, duration=duration)
-    heard = until_fault(blocks, lambda _: None)  # a fault was told when the plain sounds were read
+    heard = until_fault(blocks, AudioError, lambda _: None)  # a fault was told when the plain sounds were read
     return np.concatenate([np.zeros(0, np.float32), *heard])
 
 

@@ -12,7 +12,7 @@ from itertools import chain, islice
 import numpy as np
 
 from qbe.audio.reading import read_blocks
-from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, cut, until_fault
+from qbe.audio.segmentation import SAMPLE_RATE, WINDOW, cut
 from qbe.audio.silence import FAINT
 from qbe.encoder import BATCH, open_encoder
 from qbe.measure.baselines import FEATURES, best_variant, variants
@@ -20,7 +20,7 @@ from qbe.measure.evaluation import Part, Retrieval, from_middle, library_retriev
 from qbe.search.windows import Windows
 from qbe.streams.records import Audio, Segment, Vector
 from qbe.support.ahead import cores
-from qbe.support.errors import AudioError, OnError, display
+from qbe.support.errors import AudioError, OnError, display, until_fault
 
 Measure = Callable[[Sequence[Windows], Sequence[str], Sequence[str]], Retrieval]
 
@@ -109,7 +109,7 @@ def windows(
 
     def segments(silence: float | None) -> Iterator[Segment]:
         blocks = read_blocks(source, sample_rate, start=part.start, duration=part.duration)
-        return cut(until_fault(blocks, on_fault), source, window=samples, hop=samples // 2, silence=silence)
+        return cut(until_fault(blocks, AudioError, on_fault), source, window=samples, hop=samples // 2, silence=silence)
 
     cuts = sounding(segments)
     first = next(cuts, None)

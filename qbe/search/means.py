@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from qbe.search.store import Store
 from qbe.streams.records import Numbers, Vector
+from qbe.support.distinct import distinct
 
 READ = 1 << 14  # rows at a time, or a group's
 LEAST = 1e-9  # no vector is divided by less
@@ -20,7 +21,7 @@ def mean_vectors(store: Store, rows: Numbers, first: Numbers) -> Vector:
     rows : group by group; first : where in these each begins, and the last ends, [n + 1]
     """
     means = np.zeros((len(first) - 1, store.about.dimension), np.float32)
-    last = np.unique(first[1:].searchsorted(np.arange(READ, len(rows), READ)))
+    last = distinct(first[1:].searchsorted(np.arange(READ, len(rows), READ)))
     for groups in np.split(np.arange(len(means)), last + 1):  # whole ones, so that a sum does not depend on the others
         full = groups[first[groups] < first[groups + 1]]
         if len(full):

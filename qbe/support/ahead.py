@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from qbe.support.errors import until_fault
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -32,7 +34,7 @@ def mapped(items: Iterable[Item], work: Callable[[Item], Result], jobs: int | No
     begun: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            for item in _until_fault(items, faults):
+            for item in until_fault(items, Exception, faults.append):  # raised after what came before
                 begun.append(pool.submit(work, item))
                 if len(begun) > 2 * jobs:
                     yield begun.popleft().result()
@@ -43,10 +45,3 @@ def mapped(items: Iterable[Item], work: Callable[[Item], Result], jobs: int | No
                 one.cancel()
     if faults:
         raise faults[0]
-
-
-def _until_fault(items: Iterable[Item], faults: list[Exception]) -> Iterator[Item]:
-    try:
-        yield from items
-    except Exception as error:  # it is raised after what came before
-        faults.append(error)

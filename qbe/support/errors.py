@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Fault = TypeVar("Fault", bound=Exception)
 
 
 class QbeError(Exception):
@@ -82,3 +86,11 @@ def display(path: bytes) -> str:
         else f"\\x{ord(c) & 0xFF:02x}"
         for c in text
     )
+
+
+def until_fault(items: Iterable[Item], kind: type[Fault], on_fault: Callable[[Fault], None]) -> Iterator[Item]:
+    """What comes before a fault of that kind, which ends it and goes to `on_fault`."""
+    try:
+        yield from items
+    except kind as error:
+        on_fault(error)

@@ -33,38 +33,8 @@ def in_order(
     A thread that has read enough for others works too, and one that has nothing to read works on what others have read:
     so all are busy with many short sources and with a long one, and hardly more pieces than they work on are in memory.
     """
-    jobs = jobs or cores()
-    if jobs == 1:
-        return _one_by_one(sources, read, kind, work, size)
-    return _Workers(sources, read, kind, work, size).results(jobs)
-
-
-def _one_by_one(
-    sources: Sequence[Source],
-    read: Callable[[Source], Iterable[Piece | Any]],
-    kind: type[Piece],
-    work: Callable[[list[Piece]], Sequence[Result]],
-    size: int,
-) -> Iterator[Result | Any]:
-    held: list[Any] = []
-    count = 0
-
-    def done() -> Iterator[Result | Any]:
-        results = iter(work([piece for piece in held if isinstance(piece, kind)]) if count else ())
-        return iter([next(results) if isinstance(piece, kind) else piece for piece in held])
-
-    for source in sources:
-        try:
-            for piece in read(source):
-                held.append(piece)
-                count += isinstance(piece, kind)
-                if count == size:
-                    yield from done()
-                    held, count = [], 0
-        except Exception:
-            yield from done()
-            raise
-    yield from done()
+    workers = _Workers(sources, read, kind, work, size, jobs or cores())
+    return workers.results() if workers.jobs > 1 else workers.alone()
 
 
 class _Slot:
@@ -96,7 +66,9 @@ class _Workers(Generic[Source, Piece, Result]):
         kind: type[Piece],
         work: Callable[[list[Piece]], Sequence[Result]],
         size: int,
+        jobs: int,
     ) -> None:
+        self.jobs = jobs
         self._sources, self._read, self._kind, self._work, self._size = sources, read, kind, work, size
         self._changed = Condition()
         self._lines: deque[_Line] = deque()  # of the sources that have been begun
@@ -108,9 +80,30 @@ class _Workers(Generic[Source, Piece, Result]):
         self._ready: deque[list[_Slot]] = deque()
         self._is_over = False  # nobody takes any more
 
-    def results(self, jobs: int) -> Iterator[Result | Any]:
-        self._most_ready = jobs
-        threads = [Thread(target=self._run, name=f"qbe-{number}") for number in range(jobs)]
+    def alone(self) -> Iterator[Result | Any]:
+        """The results without any thread."""
+        held: list[Any] = []
+        count = 0
+
+        def done() -> Iterator[Result | Any]:
+            results = iter(self._work([piece for piece in held if isinstance(piece, self._kind)]) if count else ())
+            return iter([next(results) if isinstance(piece, self._kind) else piece for piece in held])
+
+        for source in self._sources:
+            try:
+                for piece in self._read(source):
+                    held.append(piece)
+                    count += isinstance(piece, self._kind)
+                    if count == self._size:
+                        yield from done()
+                        held, count = [], 0
+            except Exception:
+                yield from done()
+                raise
+        yield from done()
+
+    def results(self) -> Iterator[Result | Any]:
+        threads = [Thread(target=self._run, name=f"qbe-{number}") for number in range(self.jobs)]
         for thread in threads:
             thread.start()
         try:
@@ -225,7 +218,7 @@ class _Workers(Generic[Source, Piece, Result]):
     def _to_help_with(self, line: _Line) -> list[_Slot] | None:
         """What a thread that reads is to work on first, as others have enough of it, or too much waits for its turn."""
         with self._changed:
-            if len(self._ready) > self._most_ready:
+            if len(self._ready) > self.jobs:
                 return self._ready.popleft()
             while (len(line.slots) if line is self._lines[0] else self._waiting) > WAITING and not self._is_over:
                 self._reading -= 1

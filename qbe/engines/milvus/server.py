@@ -15,13 +15,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-import grpc
 import numpy as np
 from pymilvus import DataType, MilvusClient
 from pymilvus.exceptions import MilvusException
 
 from qbe.engines.milvus.address import Address
-from qbe.engines.milvus.faults import LoadingError, SilentError, fault_of, ours
+from qbe.engines.milvus.faults import LoadingError, SilentError, ours
 from qbe.streams.records import Numbers, Vector
 from qbe.support.errors import LibraryError, LibraryWarning
 
@@ -69,14 +68,13 @@ class Server:
     def properties(self, name: str) -> tuple[str, dict[str, str], int | None] | None:
         """The collection of that name or alias, its properties, and when it was made, as the server counts time. None
         where there is none."""
-        try:
-            told = self._client.describe_collection(name, retry_times=0)
-        except MilvusException as error:
-            if error.code == NOT_FOUND:
-                return None
-            raise fault_of(error, self.address) from None
-        except grpc.RpcError as error:
-            raise fault_of(error, self.address) from None
+        with ours(self.address):
+            try:
+                told = self._client.describe_collection(name, retry_times=0)
+            except MilvusException as error:
+                if error.code == NOT_FOUND:
+                    return None
+                raise
         return told["collection_name"], dict(told.get("properties", {})), told.get("created_timestamp") or None
 
     def set_properties(self, name: str, properties: dict[str, str]) -> None:
@@ -118,18 +116,15 @@ class Server:
 
     def insert(self, name: str, rows: list[Row]) -> None:
         began = time.monotonic()
-        while True:
-            try:
-                done = self._client.insert(name, rows, retry_times=0)
-                break
-            except MilvusException as error:
-                if (
-                    error.code != BUSY or time.monotonic() - began > LOADING
-                ):  # it has refused them, so they may come again
-                    raise fault_of(error, self.address) from None
-                time.sleep(POLLED)
-            except grpc.RpcError as error:
-                raise fault_of(error, self.address) from None
+        with ours(self.address):
+            while True:
+                try:
+                    done = self._client.insert(name, rows, retry_times=0)
+                    break
+                except MilvusException as error:  # where it has refused them, they may come again
+                    if error.code != BUSY or time.monotonic() - began > LOADING:
+                        raise
+                    time.sleep(POLLED)
         if done["insert_count"] != len(rows):
             raise LibraryError(f"{self.address.name}: the server took {done['insert_count']} of {len(rows)} rows")
 

@@ -19,6 +19,7 @@ from qbe.index.file.parts import UNIT, Part, is_complete
 from qbe.search.store import FileEntry
 from qbe.streams.records import File, Numbers, Vector
 from qbe.support.bounded import forget
+from qbe.support.distinct import distinct
 from qbe.support.errors import LibraryError, display
 from qbe.support.names import where_begun
 
@@ -195,8 +196,7 @@ class Library:
         """All rows, file by file, and where in them each file that has any begins."""
         rows = [self.block("file_rows").part(n).astype(np.int64) + part.row for n, part in enumerate(self.parts)]
         first = [self.block("file_first").part(n)[:-1].astype(np.int64) + p.row for n, p in enumerate(self.parts)]
-        # with the indices, which are not needed, as np.unique else loads NumPy's masked arrays
-        ends, _ = np.unique(np.r_[np.concatenate(first), self.rows], return_index=True)
+        ends = distinct(np.r_[np.concatenate(first), self.rows])
         if ends[-1] != self.rows or ends[0] != 0 or max(int(part.max(initial=0)) for part in rows) >= self.rows:
             raise self.block("file_rows").nonsense()
         return np.concatenate(rows), ends[:-1]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from qbe.index.file.layout import Block
 from qbe.streams.records import Numbers
+from qbe.support.distinct import distinct
 from qbe.support.errors import LibraryError
 
 CHECKED = 1 << 10  # pages at a time, of all
@@ -124,7 +125,7 @@ class Pages:
     def _check_pages(self, pages: Numbers) -> None:
         whole = self._whole.take(pages)
         if not whole.all():
-            self._check(sorted({*pages[~whole].tolist()}))
+            self._check(distinct(pages[~whole]).tolist())
 
     def _check(self, pages: list[int]) -> None:
         for page in pages:
